@@ -1,0 +1,1 @@
+"""The mathematics: levels, grids, samplers, guidance, noise. Knows no network."""

@@ -1,0 +1,1 @@
+"""What a picture file says of how it was made."""

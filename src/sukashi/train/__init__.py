@@ -1,0 +1,1 @@
+"""Training: importable functions, thin commands."""
