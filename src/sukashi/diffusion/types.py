@@ -23,7 +23,7 @@ class Level(NamedTuple):
 
     @property
     def ve(self) -> float:
-        """Noise per signal, sigma / alpha: the 'sigma' of k-diffusion and Karras et al. 2022 (infinite at no signal)."""
+        """Noise per signal, sigma / alpha: the 'sigma' of k-diffusion and Karras et al. 2022 (inf at no signal)."""
         return self.sigma / self.alpha if self.alpha else math.inf
 
     @property
