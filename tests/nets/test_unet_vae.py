@@ -27,7 +27,8 @@ FAMILIES = {
         ),
         dict(
             in_channels=7, block_out_channels=(256, 512, 512, 1024), cross_attention_dim=1024, attention_head_dim=8,
-            down_block_types=(DOWN, CROSS_DOWN, CROSS_DOWN, CROSS_DOWN), up_block_types=(CROSS_UP, CROSS_UP, CROSS_UP, UP),
+            down_block_types=(DOWN, CROSS_DOWN, CROSS_DOWN, CROSS_DOWN),
+            up_block_types=(CROSS_UP, CROSS_UP, CROSS_UP, UP),
             only_cross_attention=[True, True, True, False], use_linear_projection=True, num_class_embeds=1000,
         ),
     ),

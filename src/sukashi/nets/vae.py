@@ -44,12 +44,16 @@ class Resnet(nn.Module):
         self.conv1 = nn.Conv2d(in_ch, out_ch, 3, padding=1)
         self.norm2 = nn.GroupNorm(groups, out_ch, eps=1e-6)
         self.conv2 = nn.Conv2d(out_ch, out_ch, 3, padding=1)
-        self.conv_shortcut = nn.Conv2d(in_ch, out_ch, 1) if in_ch != out_ch else nn.Identity()
+        if in_ch != out_ch:
+            self.conv_shortcut = nn.Conv2d(in_ch, out_ch, 1)
+        self.widens = in_ch != out_ch
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x)))
         h = self.conv2(F.silu(self.norm2(h)))
-        return self.conv_shortcut(x) + h
+        if self.widens:
+            x = self.conv_shortcut(x.contiguous())  # memory layout decides the last bits: as diffusers has it
+        return x + h
 
 
 class SelfAttention(nn.Module):
