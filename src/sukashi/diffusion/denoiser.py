@@ -7,6 +7,7 @@ D width of a text token.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
@@ -110,3 +111,13 @@ def rescaled(out: Tensor, out_w: Tensor, factor: float) -> Tensor:
     std, std_w = out.flatten(1).std(dim=1), out_w.flatten(1).std(dim=1)
     matched = out * (std_w / std)[:, None, None, None]
     return factor * matched + (1 - factor) * out
+
+
+def embed_guidance(scale: float, dim: int, count: int) -> Tensor:
+    """The guidance scale as an LCM U-Net is told it: waves (count, dim) of 1000 w, w = scale - 1, sines first.
+
+    Luo et al. 2023, arXiv:2310.04378, sec. 4.1. Such a model needs no second branch.
+    """
+    freqs = torch.exp(-math.log(10_000) * torch.arange(dim // 2) / (dim // 2 - 1))
+    angles = 1000 * (scale - 1) * freqs
+    return torch.cat([angles.sin(), angles.cos()]).expand(count, -1)

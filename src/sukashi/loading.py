@@ -1,0 +1,57 @@
+"""From a name or a path to a pipeline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sukashi import kirie
+from sukashi.families import Family
+from sukashi.pipeline import Pipeline
+from sukashi.weights.load import load_parts
+
+FACTS = "sukashi.json"  # beside model_index.json: how a model likes to be used, {"defaults": {"steps": 20, ...}}
+
+
+def best_device() -> str:
+    """The accelerator that torch can use here, else "cpu"."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def usual_dtype(device: str | torch.device) -> torch.dtype:
+    """float16 on a CUDA device, float32 elsewhere: a CPU computes float16 slowly, and mps loses pictures to NaN."""
+    return torch.float16 if torch.device(device).type == "cuda" else torch.float32
+
+
+def load(
+    model: str | Path = "kirie",
+    *,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
+    **options: Any,
+) -> Pipeline:
+    """Load a model: "kirie" (shipped inside the package), a folder, a single file, or a hub id.
+
+    ``device`` None takes the best there is, ``dtype`` None what is usual there (``usual_dtype``). ``options`` go to
+    ``sukashi.weights.load.load_parts``: variant, offline, prediction_type, vae, vocabulary. What was found, and on
+    what evidence, is in ``pipe.parts.report``. Raises CheckpointError or ConfigError with the names that do not fit,
+    FileNotFoundError for what is not there.
+    """
+    device = torch.device(device or best_device())
+    source = kirie.path() if str(model) == "kirie" else model
+    parts = load_parts(source, device=device, dtype=dtype or usual_dtype(device), **options)
+    return Pipeline(parts, defaults(parts.family, source), name=str(model))
+
+
+def defaults(family: Family, source: str | Path) -> dict[str, Any]:
+    """Settings that suit a model: those of its own ``sukashi.json``, else the field's habits for its family."""
+    values = {"width": family.size, "height": family.size, "steps": 30, "guidance": 7.5}
+    facts = Path(source) / FACTS
+    if facts.is_file():
+        values |= json.loads(facts.read_text())["defaults"]
+    return values

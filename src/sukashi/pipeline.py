@@ -1,0 +1,202 @@
+"""One picture in four steps: encode_prompt, get_latents, denoise (sampler + U-Net), vae_decode.
+
+The pipeline holds the parts and nothing else: whatever a run remembers lives in the run, so threads may share it.
+Letters: B batch, C latent channels, H W pixels, h w latent cells (H/8, W/8), T text tokens, D their width.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sukashi.diffusion.denoiser import Conditioning, embed_guidance, guided
+from sukashi.diffusion.names import Plan, resolve
+from sukashi.diffusion.noise import per_picture
+from sukashi.diffusion.schedule import NoiseSchedule
+from sukashi.diffusion.types import Denoise, Noise, Step
+from sukashi.pictures import to_pictures
+from sukashi.precision import guarded
+from sukashi.run import Result, Run
+from sukashi.settings import Settings
+from sukashi.text import encode_text
+from sukashi.weights.load import Parts
+
+
+class Pipeline:
+    """A loaded model, ready to draw. ``sukashi.load`` makes one.
+
+    ``defaults`` fills the fields of ``Settings`` that a request leaves open; ``name`` is what records call the model.
+    """
+
+    def __init__(self, parts: Parts, defaults: Mapping[str, Any], name: str) -> None:
+        self.parts, self.name = parts, name
+        self.unet, self.vae = parts.unet, parts.vae
+        self.schedule = NoiseSchedule(parts.scheduler)
+        self.defaults = dict(defaults)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the U-Net is."""
+        return next(self.unet.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the U-Net computes in."""
+        return next(self.unet.parameters()).dtype
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels that suit the model."""
+        return self.defaults["width"], self.defaults["height"]
+
+    # ------------------------------------------------------------------------------------------------- the four steps
+
+    def encode_prompt(
+        self, prompt: str | Sequence[str] | None, *, clip_skip: int = 1, size: tuple[int, int] | None = None
+    ) -> Conditioning:
+        """Prompts -> what the U-Net is told: context (B, T, D), for SDXL also pooled (B, P) and sizes (B, 6).
+
+        None is 'nothing said': the empty prompt, or zeros where the model was trained with zeros (SDXL base).
+        ``clip_skip`` counts layers from the end as A1111 does (1 is the last); ``size`` is the (width, height) in
+        pixels that an SDXL model is told.
+        """
+        prompts = [prompt] if prompt is None or isinstance(prompt, str) else list(prompt)
+        with torch.no_grad():
+            text = encode_text(self.parts, prompts, clip_skip=clip_skip)
+        sizes = told_sizes(self.parts.family.size_numbers, size or self.size, len(prompts))
+        return Conditioning(
+            context=text.context, pooled=text.pooled, sizes=None if sizes is None else sizes.to(self.device)
+        )
+
+    def get_latents(self, width: int, height: int, *, seeds: Sequence[int] = (0,), rng: str = "cpu") -> Tensor:
+        """Unit noise (B, C, height / f, width / f), f = 8, one generator for each seed: where every picture starts.
+
+        Raises ValueError when width or height is not a multiple of f.
+        """
+        return per_picture(seeds, self.latent_shape(width, height), rng, self.device)()
+
+    def denoise(
+        self,
+        latents: Tensor,
+        wanted: Conditioning,
+        unwanted: Conditioning | None = None,
+        *,
+        noise: Noise | None = None,
+        **options: Any,
+    ) -> Tensor:
+        """Unit noise (B, C, h, w) -> clean latents (B, C, h, w). Options: those of ``Settings``.
+
+        ``unwanted`` is the empty or the negative prompt (None: no guidance); ``noise`` feeds samplers that add some.
+        """
+        settings = Settings(**options).filled(self.defaults)
+        plan = self.plan(settings)
+        levels = plan.levels(settings.steps)
+        noise = noise or per_picture(range(len(latents)), latents.shape[1:], settings.rng, self.device)
+        x = latents * plan.start(levels)
+        with torch.no_grad():
+            for step in plan.run(self.denoiser(wanted, unwanted, settings, []), x, levels, noise):
+                x = step.x_next
+        return x
+
+    def vae_decode(self, latents: Tensor, notes: list[str] | None = None) -> Tensor:
+        """Clean latents (B, C, h, w) -> images (B, 3, H, W) in [0, 1].
+
+        An output that is not finite is computed again in float32 and said in ``notes``; NumericalError where that
+        does not help.
+        """
+        decode = guarded(self.vae, lambda vae, z: vae.decode(z), "autoencoder", [] if notes is None else notes)
+        with torch.no_grad():
+            image = decode(latents.to(next(self.vae.parameters()).dtype))
+        return (image.float() / 2 + 0.5).clamp(0, 1)  # from [-1, 1]
+
+    # ------------------------------------------------------------------------------------------------- the whole run
+
+    def steps(self, prompt: str | Sequence[str] = "", **options: Any) -> Run:
+        """A text-to-image run, to be iterated step by step; options are the fields of ``Settings``.
+
+        >>> for step in pipe.steps("a cat", steps=20):  # doctest: +SKIP
+        ...     print(step.now.t, step.prediction.x0.std())
+        """
+        asked = Settings(**options).filled(self.defaults)
+        prompts = [p for p in ([prompt] if isinstance(prompt, str) else prompt) for _ in range(asked.count)]
+        seed = secrets.randbelow(2**32) if asked.seed is None else asked.seed
+        requests = [replace(asked, prompt=p, seed=seed + k, count=1) for k, p in enumerate(prompts)]
+        shape = self.latent_shape(asked.width, asked.height)
+        plan, notes = self.plan(asked), []
+        levels = plan.levels(asked.steps)
+        told = {"clip_skip": asked.clip_skip, "size": (asked.width, asked.height)}
+        wanted = self.encode_prompt(prompts, **told)
+        unwanted = self.encode_prompt([asked.negative_prompt] * len(prompts), **told)
+
+        def start() -> tuple[Tensor, Noise]:
+            noise = per_picture([r.seed for r in requests], shape, asked.rng, self.device)
+            return noise() * plan.start(levels), noise
+
+        def walk() -> Iterator[Step]:
+            x, noise = start()
+            return plan.run(self.denoiser(wanted, unwanted, asked, notes), x, levels, noise)
+
+        calls = plan.calls(asked.steps)
+        return Run(requests=requests, levels=levels, calls=calls, x=start()[0], walk=walk, notes=notes)
+
+    def __call__(self, prompt: str | Sequence[str] = "", **options: Any) -> Result:
+        """Draw: exhaust ``steps`` and decode. ``.images`` of the result are PIL pictures."""
+        start = time.perf_counter()
+        run = self.steps(prompt, **options)
+        x = run.x
+        for step in run:
+            x = step.x_next
+        return self.finish(run, x, time.perf_counter() - start)
+
+    # ------------------------------------------------------------------------------------------------- what they share
+
+    def plan(self, settings: Settings) -> Plan:
+        """The sampler and grid that the settings name, else those the model was published with."""
+        return resolve(settings.sampler, settings.grid, self.parts.scheduler, eta=settings.eta)
+
+    def denoiser(
+        self, wanted: Conditioning, unwanted: Conditioning | None, settings: Settings, notes: list[str]
+    ) -> Denoise:
+        """The U-Net, guarded against NaN and guided as the settings say."""
+        unet = guarded(self.unet, lambda net, *inputs, **named: net(*inputs, **named), "U-Net", notes)
+        guidance = self.defaults["guidance"] if settings.guidance is None else settings.guidance
+        if width := self.unet.config.guidance_dim:  # an LCM is told the scale and needs no second branch
+            told = embed_guidance(guidance, width, len(wanted.context)).to(wanted.context)
+            wanted, unwanted = replace(wanted, guidance=told), None
+        return guided(unet, self.schedule.predicts, wanted, unwanted, guidance, settings.rescale)
+
+    def finish(self, run: Run, x: Tensor, start: float) -> Result:
+        """Clean latents (B, C, h, w) -> pictures, with the facts of their run; ``start`` is when it began."""
+        images = to_pictures(self.vae_decode(x, run.notes))
+        return Result(
+            images=images,
+            requests=run.requests,
+            latents=x,
+            notes=run.notes,
+            model=self.name,
+            calls=run.calls,
+            seconds=time.perf_counter() - start,
+        )
+
+    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
+        """(C, h, w) for a picture of so many pixels. Raises ValueError for sizes that are not whole cells."""
+        cell, config = self.vae.config.factor, self.vae.config
+        if width % cell or height % cell or min(width, height) < cell:
+            raise ValueError(f"{width} x {height} pixels: width and height must be multiples of {cell} for this model")
+        return config.latent_channels, height // cell, width // cell
+
+
+def told_sizes(numbers: int, size: tuple[int, int], count: int) -> Tensor | None:
+    """What SDXL is told of sizes, (count, 6): original height and width, crop top and left, target height and width.
+
+    The refiner's five end in an aesthetic score of 6 (Podell et al. 2023, arXiv:2307.01952, sec. 2.2 and app. B).
+    """
+    width, height = size
+    told = {0: None, 6: [height, width, 0, 0, height, width], 5: [height, width, 0, 0, 6.0]}[numbers]
+    return None if told is None else torch.tensor([told] * count, dtype=torch.float32)

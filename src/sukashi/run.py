@@ -1,0 +1,68 @@
+"""A run of the sampler, to be looked at while it goes on, and what it leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from sukashi.diffusion.types import Level, Step
+from sukashi.precision import NumericalError
+from sukashi.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Pictures being made: iterating yields one ``Step`` per move; leaving the loop cancels.
+
+    Each iteration starts anew and holds its own state, so that two threads may iterate at once.
+    """
+
+    requests: Sequence[Settings]  # one per picture, every default filled in, the seed drawn
+    levels: Sequence[Level]  # n + 1 levels of n steps, noisiest first
+    calls: int  # times the U-Net will be run
+    x: Tensor  # (B, C, h, w) at levels[0]
+    walk: Callable[[], Iterator[Step]]  # starts the sampler
+    notes: list[str] = field(default_factory=list)  # what was decided, guessed or left out, also while running
+
+    def __len__(self) -> int:
+        """Number of steps."""
+        return len(self.levels) - 1
+
+    def __iter__(self) -> Iterator[Step]:
+        """Walk from ``levels[0]`` to ``levels[-1]``. Raises NumericalError naming the step and the layer."""
+        steps = self.walk()
+        for i in count(1):
+            try:
+                with torch.no_grad():
+                    step = next(steps)
+            except StopIteration:
+                return
+            except NumericalError as error:
+                raise NumericalError(f"step {i} of {len(self)} (t = {self.levels[i - 1].t:g}): {error}") from error
+            yield step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """Finished pictures and everything needed to make them again."""
+
+    images: list[Image]
+    requests: Sequence[Settings]  # one per picture
+    latents: Tensor  # (B, C, h, w), clean
+    notes: Sequence[str]
+    model: str  # name or path as it was loaded
+    calls: int  # U-Net calls
+    seconds: float
+
+    def record(self, k: int = 0) -> dict[str, Any]:
+        """How picture k was made, as JSON values: enough for ``sukashi replay``."""
+        from sukashi import __version__
+
+        settings = self.requests[k].to_dict()
+        return {"version": __version__, "task": "text-to-image", "model": self.model, "settings": settings}

@@ -1,0 +1,59 @@
+"""What was asked of a run, complete enough to ask it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One text-to-image request. ``None`` means: as the model suggests (``Pipeline.defaults``).
+
+    Raises ValueError, naming the value and what is accepted, for numbers that cannot be run.
+    """
+
+    prompt: str = ""
+    negative_prompt: str | None = None  # takes the unconditional place in guidance; None: nothing said, "" or zeros
+    width: int | None = None  # pixels
+    height: int | None = None
+    steps: int | None = None
+    guidance: float | None = None  # s in out_unwanted + s (out_wanted - out_unwanted)
+    rescale: float = 0.0  # guidance rescale, 0..1
+    sampler: str | None = None  # any spelling that ``sukashi.diffusion.names`` knows
+    grid: str | None = None  # levels visited: "leading", "karras", ...
+    eta: float | None = None  # fresh noise of DDIM, 0..1
+    seed: int | None = None  # picture k of a batch uses seed + k; None draws one and reports it
+    count: int = 1  # pictures
+    rng: str = "cpu"  # kind of noise: "cpu" (torch) or "nv" (CUDA's Philox)
+    clip_skip: int = 1  # layer counted from the end, as A1111 counts: 1 is the last
+
+    def __post_init__(self) -> None:
+        for name, low in (("width", 1), ("height", 1), ("steps", 1), ("count", 1), ("clip_skip", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < low):
+                raise ValueError(f"{name} is {value!r}; a whole number of at least {low} is accepted")
+        for name, high in (("rescale", 1.0), ("eta", 1.0)):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= high:
+                raise ValueError(f"{name} is {value!r}; a number in 0..{high:g} is accepted")
+        if self.guidance is not None and not 0 <= self.guidance < 1000:
+            raise ValueError(f"guidance is {self.guidance!r}; a number in 0..1000 is accepted")
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Settings:
+        """The inverse of ``to_dict``. Raises ValueError naming a field that does not exist."""
+        known = [f.name for f in fields(cls)]
+        if unknown := sorted(set(values) - set(known)):
+            raise ValueError(f"unknown setting {unknown[0]!r}; known: {', '.join(known)}")
+        return cls(**values)
+
+    def filled(self, defaults: Mapping[str, Any]) -> Settings:
+        """These settings, with every ``None`` that ``defaults`` has a value for replaced by it."""
+        missing = {k: v for k, v in defaults.items() if v is not None and getattr(self, k) is None}
+        return replace(self, **missing)
