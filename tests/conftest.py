@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -16,3 +17,10 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the reference files are not at {folder} (set SUKASHI_SHARED_DATA to their folder)")
     return folder
+
+
+def pytest_runtest_setup() -> None:
+    """Skip what is left when the time is over: SUKASHI_TEST_DEADLINE, in seconds of the Unix clock (.ci/run sets it)."""
+    deadline = os.environ.get("SUKASHI_TEST_DEADLINE")
+    if deadline and time.time() > float(deadline):
+        pytest.skip("no time left for this test (SUKASHI_TEST_DEADLINE is over)")
