@@ -28,6 +28,7 @@ class Family:
     vae: VAEConfig
     text: tuple[CLIPTextConfig, ...]
     hidden: Literal["last", "penultimate"] = "last"  # last: after the final norm; penultimate: hidden[-2] as it is
+    text_names: tuple[Literal["clip", "open_clip"], ...]  # whose names a single file has for each encoder
     pad: tuple[str, ...]  # the token each encoder's prompts are filled up with
     size: int  # pixels per side it was trained at
     scheduler: Mapping[str, Any] = field(default_factory=dict)  # as in scheduler_config.json
@@ -118,6 +119,7 @@ SD1 = Family(
     unet=SD1_UNET,
     vae=VAEConfig(),
     text=(CLIP_L,),
+    text_names=("clip",),
     pad=(END,),
     size=512,
     scheduler=schedule("PNDMScheduler"),
@@ -129,6 +131,7 @@ SD2 = replace(
     architecture="stable-diffusion-v2-512",
     unet=SD2_UNET,
     text=(OPEN_CLIP_H,),
+    text_names=("open_clip",),
     pad=(BANG,),
 )
 SDXL = Family(
@@ -138,6 +141,7 @@ SDXL = Family(
     unet=SDXL_UNET,
     vae=VAEConfig(scale=0.13025, force_upcast=True),
     text=(CLIP_L, OPEN_CLIP_G),
+    text_names=("clip", "open_clip"),
     hidden="penultimate",
     pad=(END, BANG),
     zero_empty_prompt=True,
@@ -215,6 +219,7 @@ FAMILIES: Mapping[str, Family] = {
             architecture="stable-diffusion-xl-v1-refiner",
             unet=REFINER_UNET,
             text=(OPEN_CLIP_G,),
+            text_names=("open_clip",),
             pad=(BANG,),
             zero_empty_prompt=False,
         ),

@@ -5,9 +5,12 @@ A single-file checkpoint has no vocabulary in it. All Stable Diffusion models bu
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from sukashi.families import Family
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 CLIP_REPO = "openai/clip-vit-large-patch14"
 CLIP_SIZE = 49408
+EMBEDDED = "sukashi.tokenizers"  # metadata: the files of tokenizers, as json
 FILES = ("tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json")
 SUBFOLDERS = ("tokenizer", "tokenizer_2", "")
 
@@ -31,14 +35,19 @@ class Vocabulary:
 
     folder: Path | None
     pad: str | None = None
+    files: tuple[tuple[str, str], ...] = ()  # names and contents, where they came in the header of a checkpoint
 
     def open(self) -> Tokenizer:
         """Read it."""
         from sukashi.nets.tokenizer import Tokenizer
 
-        if self.folder is None:
-            return Tokenizer.from_instant_clip(pad=self.pad)
-        return Tokenizer.from_folder(self.folder, pad=self.pad)
+        if self.files:
+            with TemporaryDirectory() as folder:
+                for name, text in self.files:
+                    (Path(folder) / Path(name).name).write_text(text, encoding="utf-8")
+                return Tokenizer.from_folder(folder)
+        tokenizer = Tokenizer.from_instant_clip() if self.folder is None else Tokenizer.from_folder(self.folder)
+        return tokenizer if self.pad in (None, tokenizer.settings.pad) else tokenizer.with_pad(str(self.pad))
 
 
 def has_vocabulary(folder: Path) -> bool:
@@ -104,6 +113,14 @@ def folder_vocabularies(folder: Path, encoders: list[str]) -> tuple[Vocabulary, 
     """The tokenizers of a diffusers folder, one per encoder; None where it has not all of them."""
     folders = [folder / name.replace("text_encoder", "tokenizer") for name in encoders]
     return tuple(Vocabulary(path) for path in folders) if all(map(has_vocabulary, folders)) else None
+
+
+def embedded_vocabularies(metadata: Mapping[str, str], family: Family) -> tuple[Vocabulary, ...] | None:
+    """The tokenizers that ``convert`` wrote into a checkpoint's header, as it does where they are not CLIP's."""
+    if EMBEDDED not in metadata:
+        return None
+    found = tuple(Vocabulary(None, files=tuple(files.items())) for files in json.loads(metadata[EMBEDDED]))
+    return found if len(found) == len(family.text) else None
 
 
 def open_tokenizers(vocabularies: tuple[Vocabulary, ...]) -> tuple[Tokenizer, ...]:
