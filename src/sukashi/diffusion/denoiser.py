@@ -118,6 +118,6 @@ def embed_guidance(scale: float, dim: int, count: int) -> Tensor:
 
     Luo et al. 2023, arXiv:2310.04378, sec. 4.1. Such a model needs no second branch.
     """
-    freqs = torch.exp(-math.log(10_000) * torch.arange(dim // 2) / (dim // 2 - 1))
+    freqs = torch.exp(torch.arange(dim // 2) * (-math.log(10_000) / (dim // 2 - 1)))
     angles = 1000 * (scale - 1) * freqs
     return torch.cat([angles.sin(), angles.cos()]).expand(count, -1)
