@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,18 @@ def load(
     """
     device = torch.device(device or best_device())
     source = kirie.path() if str(model) == "kirie" else model
-    parts = load_parts(source, device=device, dtype=dtype or usual_dtype(device), **options)
-    return Pipeline(parts, defaults(parts.family, source), name=str(model))
+    dtype = dtype or usual_dtype(device)
+    parts = load_parts(source, device=device, dtype=dtype, **options)
+    return Pipeline(parts, defaults(parts.family, source), name=str(model), loading=record(device, dtype, options))
+
+
+def record(device: torch.device, dtype: torch.dtype, options: Mapping[str, Any]) -> dict[str, Any]:
+    """How a model was loaded, as JSON values: what must be known to load it so again."""
+    given = {key: value for key, value in options.items() if value not in (None, False) and key != "offline"}
+    plain = {
+        key: [str(v) for v in value] if isinstance(value, list | tuple) else str(value) for key, value in given.items()
+    }
+    return {"device": str(device), "dtype": str(dtype).removeprefix("torch."), **plain}
 
 
 def defaults(family: Family, source: str | Path) -> dict[str, Any]:

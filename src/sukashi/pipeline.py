@@ -31,11 +31,14 @@ from sukashi.weights.load import Parts
 class Pipeline:
     """A loaded model, ready to draw. ``sukashi.load`` makes one.
 
-    ``defaults`` fills the fields of ``Settings`` that a request leaves open; ``name`` is what records call the model.
+    ``defaults`` fills the fields of ``Settings`` that a request leaves open; ``name`` is what records call the model,
+    ``loading`` what it was loaded with beside that, as JSON values.
     """
 
-    def __init__(self, parts: Parts, defaults: Mapping[str, Any], name: str) -> None:
-        self.parts, self.name = parts, name
+    def __init__(
+        self, parts: Parts, defaults: Mapping[str, Any], name: str, loading: Mapping[str, Any] | None = None
+    ) -> None:
+        self.parts, self.name, self.loading = parts, name, dict(loading or {})
         self.unet, self.vae = parts.unet, parts.vae
         self.schedule = NoiseSchedule(parts.scheduler)
         self.defaults = dict(defaults)
@@ -152,7 +155,7 @@ class Pipeline:
         x = run.x
         for step in run:
             x = step.x_next
-        return self.finish(run, x, time.perf_counter() - start)
+        return self.finish(run, x, start)
 
     # ------------------------------------------------------------------------------------------------- what they share
 
@@ -180,6 +183,7 @@ class Pipeline:
             latents=x,
             notes=run.notes,
             model=self.name,
+            loading=self.loading,
             calls=run.calls,
             seconds=time.perf_counter() - start,
         )

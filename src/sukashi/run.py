@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -57,6 +57,7 @@ class Result:
     latents: Tensor  # (B, C, h, w), clean
     notes: Sequence[str]
     model: str  # name or path as it was loaded
+    loading: Mapping[str, Any] = field(default_factory=dict)  # what it was loaded with beside that: device, dtype, ...
     calls: int  # U-Net calls
     seconds: float
 
@@ -65,4 +66,11 @@ class Result:
         from sukashi import __version__
 
         settings = self.requests[k].to_dict()
-        return {"version": __version__, "task": "text-to-image", "model": self.model, "settings": settings}
+        loading = dict(self.loading)
+        return {
+            "version": __version__,
+            "task": "text-to-image",
+            "model": self.model,
+            "loading": loading,
+            "settings": settings,
+        }
