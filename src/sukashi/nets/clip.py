@@ -28,7 +28,7 @@ class CLIPTextConfig:
     positions: int = 77
     activation: str = "quick_gelu"  # CLIP-L; the OpenCLIP encoders use "gelu"
     projection_dim: int | None = None  # width of the pooled output where the encoder projects it (SDXL's second)
-    eos_token_id: int = 49407  # the pooled output is read at its first place
+    eos_token_id: int = 49407  # the pooled output is read at its first place; 2 (configs before 2023): see ``end_of``
     norm_eps: float = 1e-5
 
 
@@ -146,8 +146,17 @@ class CLIPText(nn.Module):
     def forward(self, ids: Tensor) -> TextStates:
         hidden = self.text_model.encoder(self.text_model.embeddings(ids))
         last = self.text_model.final_layer_norm(hidden[-1])
-        end = (ids == self.config.eos_token_id).int().argmax(dim=-1)  # first place it stands at
-        pooled = last[torch.arange(len(ids), device=ids.device), end]
+        pooled = last[torch.arange(len(ids), device=ids.device), self.end_of(ids)]
         if self.config.projection_dim is not None:
             pooled = self.text_projection(pooled)
         return TextStates(hidden, last, pooled)
+
+    def end_of(self, ids: Tensor) -> Tensor:
+        """The place of the end of each text: (B, T) -> (B,), the first of ``eos_token_id``.
+
+        Published configs say 2, which no vocabulary means; the end is then the highest id, as transformers reads it,
+        but added words, whose ids are higher still, do not count here.
+        """
+        if self.config.eos_token_id == 2:
+            return ids.where(ids < min(self.config.vocab_size, 49408), -1).argmax(dim=-1)
+        return (ids == self.config.eos_token_id).int().argmax(dim=-1)

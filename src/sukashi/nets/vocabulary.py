@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 START, END = "<|startoftext|>", "<|endoftext|>"
 WORD_END = "</w>"
 OPENAI_MERGES = 49152 - 256 - 2  # of the 262,144 in OpenAI's file
+LAST = 1 << 30  # the rank of a pair that is never merged
 
 
 class Vocabulary(NamedTuple):
@@ -124,21 +125,16 @@ def read_instant_clip() -> Vocabulary:
 
 
 def _merge(parts: list[str], ids: dict[str, int]) -> list[str]:
-    """Byte pair encoding with the merges known so far, the earliest first."""
-    while len(parts) > 2:
-        ranks = [ids.get(a + b, 1 << 30) for a, b in pairwise(parts)]
-        best = min(ranks)
-        if best == 1 << 30:
-            break
-        at = ranks.index(best)
-        left, right = parts[at], parts[at + 1]
-        joined: list[str] = []
-        i = 0
-        while i < len(parts):
-            both = parts[i : i + 2] == [left, right]
-            joined.append(left + right if both else parts[i])
-            i += 2 if both else 1
-        parts = joined
+    """Byte pair encoding with the merges known so far, the earliest first, down to two parts."""
+    ranks = [ids.get(a + b, LAST) for a, b in pairwise(parts)]
+    while len(parts) > 2 and (best := min(ranks)) < LAST:
+        at = ranks.index(best)  # a second place with this pair has its turn next
+        parts[at : at + 2] = [parts[at] + parts[at + 1]]
+        del ranks[at]
+        if at:
+            ranks[at - 1] = ids.get(parts[at - 1] + parts[at], LAST)
+        if at < len(ranks):
+            ranks[at] = ids.get(parts[at] + parts[at + 1], LAST)
     return parts
 
 

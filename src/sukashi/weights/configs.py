@@ -202,7 +202,7 @@ def text_config(json: Json) -> CLIPTextConfig:
     """``text_encoder/config.json`` of transformers 4 or 5 -> ``CLIPTextConfig``.
 
     ``projection_dim`` counts only for ``CLIPTextModelWithProjection``. Configs from before 2023 say eos_token_id 2,
-    which no vocabulary means: transformers then reads the pooled output at the highest id, the end-of-text token.
+    which no vocabulary means; ``CLIPText.end_of`` says what is done then.
     """
     read = Reader(json, "text encoder config", TEXT_INERT)
     kinds = json.get("architectures") or ["CLIPTextModel"]
@@ -211,10 +211,9 @@ def text_config(json: Json) -> CLIPTextConfig:
     activation = read.take("hidden_act", "quick_gelu")
     if activation not in ACTIVATIONS:
         raise read.refuse("hidden_act", activation, " or ".join(ACTIVATIONS))
-    projection, vocab_size = read.take("projection_dim", 512), read.whole("vocab_size", 49408)
-    end = read.take("eos_token_id", 49407)
+    projection = read.take("projection_dim", 512)
     config = CLIPTextConfig(
-        vocab_size=vocab_size,
+        vocab_size=read.whole("vocab_size", 49408),
         width=read.whole("hidden_size", 512),
         mlp_width=read.whole("intermediate_size", 2048),
         layers=read.whole("num_hidden_layers", 12),
@@ -222,7 +221,7 @@ def text_config(json: Json) -> CLIPTextConfig:
         positions=read.whole("max_position_embeddings", 77),
         activation=activation,
         projection_dim=projection if kinds[0] == "CLIPTextModelWithProjection" else None,
-        eos_token_id=min(vocab_size, 49408) - 1 if end == 2 else end,
+        eos_token_id=read.take("eos_token_id", 49407),
         norm_eps=float(read.take("layer_norm_eps", 1e-5)),
     )
     read.finish()
