@@ -15,7 +15,10 @@ from markdown_links import ROOT, blocks, fixed, named, pages, wrong_links
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CODE = list(blocks(README))
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-SCRIPTS = {"sukashi": [sys.executable, "-m", "sukashi.cli"], "python": [sys.executable]}
+SCRIPTS = {
+    "sukashi": [sys.executable, "-c", "import sys; from sukashi.cli import main; sys.exit(main())"],
+    "python": [sys.executable],
+}
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
