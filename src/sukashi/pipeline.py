@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,16 +32,23 @@ class Pipeline:
     """A loaded model, ready to draw. ``sukashi.load`` makes one.
 
     ``defaults`` fills the fields of ``Settings`` that a request leaves open; ``name`` is what records call the model,
-    ``loading`` what it was loaded with beside that, as JSON values.
+    ``loading`` what it was loaded with beside that, as JSON values. ``unknown_words`` picks out of a prompt what a small
+    model was never taught.
     """
 
     def __init__(
-        self, parts: Parts, defaults: Mapping[str, Any], name: str, loading: Mapping[str, Any] | None = None
+        self,
+        parts: Parts,
+        defaults: Mapping[str, Any],
+        name: str,
+        loading: Mapping[str, Any] | None = None,
+        unknown_words: Callable[[str], Sequence[str]] = lambda prompt: (),
     ) -> None:
         self.parts, self.name, self.loading = parts, name, dict(loading or {})
         self.unet, self.vae = parts.unet, parts.vae
         self.schedule = NoiseSchedule(parts.scheduler)
         self.defaults = dict(defaults)
+        self.unknown_words = unknown_words
 
     @property
     def device(self) -> torch.device:
@@ -61,17 +68,24 @@ class Pipeline:
     # ------------------------------------------------------------------------------------------------- the four steps
 
     def encode_prompt(
-        self, prompt: str | Sequence[str] | None, *, clip_skip: int = 1, size: tuple[int, int] | None = None
+        self,
+        prompt: str | Sequence[str | None] | None,
+        *,
+        clip_skip: int = 1,
+        size: tuple[int, int] | None = None,
+        notes: list[str] | None = None,
     ) -> Conditioning:
         """Prompts -> what the U-Net is told: context (B, T, D), for SDXL also pooled (B, P) and sizes (B, 6).
 
         None is 'nothing said': the empty prompt, or zeros where the model was trained with zeros (SDXL base).
         ``clip_skip`` counts layers from the end as A1111 does (1 is the last); ``size`` is the (width, height) in
-        pixels that an SDXL model is told.
+        pixels that an SDXL model is told. What was cut off or left out is appended to ``notes``.
         """
         prompts = [prompt] if prompt is None or isinstance(prompt, str) else list(prompt)
         with torch.no_grad():
             text = encode_text(self.parts, prompts, clip_skip=clip_skip)
+        if notes is not None:
+            notes += [note for note in text.notes if note not in notes]
         sizes = told_sizes(self.parts.family.size_numbers, size or self.size, len(prompts))
         return Conditioning(
             context=text.context, pooled=text.pooled, sizes=None if sizes is None else sizes.to(self.device)
@@ -131,9 +145,8 @@ class Pipeline:
         seed = secrets.randbelow(2**32) if asked.seed is None else asked.seed
         requests = [replace(asked, prompt=p, seed=seed + k, count=1) for k, p in enumerate(prompts)]
         shape = self.latent_shape(asked.width, asked.height)
-        plan, notes = self.plan(asked), []
-        levels = plan.levels(asked.steps)
-        told = {"clip_skip": asked.clip_skip, "size": (asked.width, asked.height)}
+        plan, levels, notes = self.plan(asked), self.plan(asked).levels(asked.steps), self.remarks(prompts)
+        told: dict[str, Any] = {"clip_skip": asked.clip_skip, "size": (asked.width, asked.height), "notes": notes}
         wanted = self.encode_prompt(prompts, **told)
         unwanted = self.encode_prompt([asked.negative_prompt] * len(prompts), **told)
 
@@ -162,6 +175,18 @@ class Pipeline:
     def plan(self, settings: Settings) -> Plan:
         """The sampler and grid that the settings name, else those the model was published with."""
         return resolve(settings.sampler, settings.grid, self.parts.scheduler, eta=settings.eta)
+
+    def remarks(self, prompts: Sequence[str]) -> list[str]:
+        """What is to be said before drawing. Raises ValueError when the U-Net cannot draw from words alone."""
+        taken, made = self.unet.config.in_channels, self.vae.config.latent_channels
+        if taken != made:
+            kind = self.parts.family.title
+            raise ValueError(
+                f"{self.name} is a {kind} model: its U-Net takes {taken} channels, {made} of them the latent, so it "
+                f"needs a picture beside the prompt and cannot do text-to-image"
+            )
+        unknown = dict.fromkeys(word for prompt in prompts for word in self.unknown_words(prompt))
+        return [f"{self.name} does not know: {', '.join(unknown)}"] if unknown else []
 
     def denoiser(
         self, wanted: Conditioning, unwanted: Conditioning | None, settings: Settings, notes: list[str]
