@@ -24,6 +24,7 @@ class Family:
     name: str
     title: str  # for people
     architecture: str  # the id of the ModelSpec metadata standard
+    pipeline: str  # the diffusers class that a model_index.json names
     unet: UNetConfig
     vae: VAEConfig
     text: tuple[CLIPTextConfig, ...]
@@ -116,6 +117,7 @@ SD1 = Family(
     name="sd1",
     title="Stable Diffusion 1.x",
     architecture="stable-diffusion-v1",
+    pipeline="StableDiffusionPipeline",
     unet=SD1_UNET,
     vae=VAEConfig(),
     text=(CLIP_L,),
@@ -138,6 +140,7 @@ SDXL = Family(
     name="sdxl",
     title="Stable Diffusion XL",
     architecture="stable-diffusion-xl-v1-base",
+    pipeline="StableDiffusionXLPipeline",
     unet=SDXL_UNET,
     vae=VAEConfig(scale=0.13025, force_upcast=True),
     text=(CLIP_L, OPEN_CLIP_G),
@@ -160,6 +163,7 @@ FAMILIES: Mapping[str, Family] = {
             name="sd1-inpaint",
             title="Stable Diffusion 1.x inpainting",
             architecture="stable-diffusion-v1-inpainting",
+            pipeline="StableDiffusionInpaintPipeline",
             unet=replace(SD1_UNET, in_channels=9),
             scheduler=schedule("DDIMScheduler"),
         ),
@@ -168,6 +172,7 @@ FAMILIES: Mapping[str, Family] = {
             name="sd1-pix2pix",
             title="InstructPix2Pix",
             architecture="stable-diffusion-v1-edit",
+            pipeline="StableDiffusionInstructPix2PixPipeline",
             unet=replace(SD1_UNET, in_channels=8),
             scheduler=schedule("EulerAncestralDiscreteScheduler"),
         ),
@@ -185,6 +190,7 @@ FAMILIES: Mapping[str, Family] = {
             name="sd2-inpaint",
             title="Stable Diffusion 2 inpainting",
             architecture="stable-diffusion-v2-inpainting",
+            pipeline="StableDiffusionInpaintPipeline",
             unet=replace(SD2_UNET, in_channels=9),
         ),
         replace(
@@ -192,6 +198,7 @@ FAMILIES: Mapping[str, Family] = {
             name="sd2-depth",
             title="Stable Diffusion 2 depth",
             architecture="stable-diffusion-v2-depth",
+            pipeline="StableDiffusionDepth2ImgPipeline",
             unet=replace(SD2_UNET, in_channels=5),
         ),
         replace(
@@ -199,6 +206,7 @@ FAMILIES: Mapping[str, Family] = {
             name="x4-upscaler",
             title="Stable Diffusion x4 upscaler",
             architecture="stable-diffusion-x4-upscaler",
+            pipeline="StableDiffusionUpscalePipeline",
             unet=X4_UNET,
             vae=VAEConfig(channels=(128, 256, 512), scale=0.08333, force_upcast=True),
             scheduler=schedule("DDIMScheduler", "v_prediction", **X4_BETAS),
@@ -210,6 +218,7 @@ FAMILIES: Mapping[str, Family] = {
             name="sdxl-inpaint",
             title="Stable Diffusion XL inpainting",
             architecture="stable-diffusion-xl-v1-inpainting",
+            pipeline="StableDiffusionXLInpaintPipeline",
             unet=replace(SDXL_UNET, in_channels=9),
         ),
         replace(
@@ -217,6 +226,7 @@ FAMILIES: Mapping[str, Family] = {
             name="sdxl-refiner",
             title="Stable Diffusion XL refiner",
             architecture="stable-diffusion-xl-v1-refiner",
+            pipeline="StableDiffusionXLImg2ImgPipeline",
             unet=REFINER_UNET,
             text=(OPEN_CLIP_G,),
             text_names=("open_clip",),

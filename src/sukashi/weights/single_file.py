@@ -29,6 +29,7 @@ from sukashi.weights.vocabulary import embedded_vocabularies, find_vocabulary, o
 UNET = "model.diffusion_model."
 VAE_PREFIX = "first_stage_model."
 CONFIGS = "sukashi.configs"  # metadata: the json configs of a file that ``convert`` wrote
+METADATA_KEYS = ("scheduler", "low_res_scheduler", "size", "max_noise_level", "zero_empty_prompt")
 
 # Names that training left in the file, and why none of them is needed.
 IGNORED = {
@@ -86,9 +87,8 @@ def facts_for(family: Family) -> Facts:
 def recognise(file: TensorFile) -> Family:
     """The family of a file: what its own metadata says, or the row of the table that has its facts."""
     facts = facts_of(file)
-    if CONFIGS in file.metadata:
-        return from_metadata(file)
-    for family in FAMILIES.values():
+    written = [from_metadata(file)] if CONFIGS in file.metadata else []  # a merge may have kept it from another model
+    for family in (*written, *FAMILIES.values()):
         if facts_for(family) == facts:
             return family
     known = "; ".join(f"{name} {tuple(facts_for(family))}" for name, family in FAMILIES.items())
@@ -108,7 +108,7 @@ def from_metadata(file: TensorFile) -> Family:
             unet=unet_config(configs["unet"]),
             vae=vae_config(configs["vae"], row.vae),
             text=tuple(map(text_config, configs["text"])),
-            **{key: configs[key] for key in ("scheduler", "low_res_scheduler", "size", "zero_empty_prompt")},
+            **{key: configs[key] for key in METADATA_KEYS},
         )
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{file.where}: the metadata {CONFIGS} cannot be used: {error}") from None
