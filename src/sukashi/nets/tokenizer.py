@@ -264,15 +264,17 @@ class Tokenizer:
             self._words = new
             return list(range(self._base_size + len(old), self._base_size + len(new.names)))
 
-    def remove_tokens(self, names: Iterable[str]) -> None:
-        """Remove added words with all their ids; the ids of words added later move down to close the gap."""
+    def remove_tokens(self, names: Iterable[str]) -> list[int]:
+        """Remove added words and return the ids they had; those of words added later move down to close the gap."""
         gone = {unicodedata.normalize("NFC", name) for name in names}
         with self._lock:
             unknown = gone - {word for word, _ in self._words.counts}
             if unknown:
                 known = ", ".join(repr(word) for word, _ in self._words.counts) or "none"
                 raise ValueError(f"{sorted(unknown)[0]!r} is not an added word; added words: {known}")
+            free = [i for word, ids in self.added.items() if word in gone for i in ids]
             self._words = words((word, n) for word, n in self._words.counts if word not in gone)
+            return free
 
     @property
     def added(self) -> dict[str, list[int]]:

@@ -139,7 +139,7 @@ def _made(
             raise CheckpointError(f"{path}: {key or 'the tensor'} is {shape}, not vectors of a word (n, d) or (d,)")
         if not value.isfinite().all():
             raise CheckpointError(f"{path}: {key or 'the tensor'} holds numbers that are not finite")
-        vectors.append(value.detach().reshape(-1, value.shape[-1]))  # (n, d)
+        vectors.append(value.detach().reshape(-1, value.shape[-1]).clone())  # (n, d)
     if len({len(v) for v in vectors}) > 1:
         counts = " and ".join(str(len(v)) for v in vectors)
         raise CheckpointError(f"{path} holds {counts} vectors for the two text encoders; the counts must be equal")
@@ -161,7 +161,7 @@ def install(embedding: Embedding, tokenizers: Sequence[Tokenizer], encoders: Seq
     """
     widths = tuple(encoder.config.width for encoder in encoders)
     by_width = dict(zip(embedding.widths, embedding.vectors, strict=True))
-    if embedding.widths != widths and not (len(embedding.widths) > 1 and set(widths) < set(by_width)):
+    if widths not in (embedding.widths, embedding.widths[-1:]):  # the refiner has only SDXL's second encoder
         raise ValueError(
             f"the embedding {embedding.token!r} is for {family_of(embedding.widths)}; this model is "
             f"{family_of(widths)} ({embedding.source})"
@@ -198,13 +198,10 @@ def uninstall(token: str, tokenizers: Sequence[Tokenizer], encoders: Sequence[CL
 
     Raises ValueError when it is not an added word.
     """
-    places = [tokenizer.added.get(token) for tokenizer in tokenizers]
-    for tokenizer in each_once(tokenizers):
-        tokenizer.remove_tokens([token])
-    for encoder, ids in zip(encoders, places, strict=True):
-        if ids:
-            weight = rows_of(encoder).weight.detach()
-            set_rows(encoder, torch.cat([weight[: ids[0]], weight[ids[-1] + 1 :]]))
+    gone = {id(tokenizer): tokenizer.remove_tokens([token]) for tokenizer in each_once(tokenizers)}
+    for tokenizer, encoder in zip(tokenizers, encoders, strict=True):
+        ids, weight = gone[id(tokenizer)], rows_of(encoder).weight.detach()
+        set_rows(encoder, torch.cat([weight[: ids[0]], weight[ids[-1] + 1 :]]))
 
 
 def rows_of(encoder: CLIPText) -> nn.Embedding:

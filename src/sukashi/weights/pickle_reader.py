@@ -87,6 +87,14 @@ class Inert:
         """Forget the values."""
 
 
+class ParameterDict(dict[str, Any]):
+    """Stands for torch's, which the first textual inversions are kept in: the parameters in its state."""
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Take the parameters and nothing else."""
+        self.update(state.get("_parameters") or {})
+
+
 # Classes found in the checkpoints of trainers, beside the weights; they are never imported.
 INERT = {
     "_codecs encode",
@@ -148,6 +156,8 @@ def lookup(module: str, name: str) -> object:
         return Allowed(full, None, DTYPES[name])
     if full == "torch Tensor":
         return Allowed(full, None)
+    if full == "torch.nn.modules.container ParameterDict":
+        return ParameterDict
     if full in INERT:
         return type(name, (Inert,), {})
     raise PickleError(f"the pickle asks for {module}.{name}, which is neither a tensor nor a plain container: refused")
