@@ -27,7 +27,8 @@ class NoiseSchedule:
     computes them (and as the models were trained), then held as float64.
 
     With ``rescale_betas_zero_snr`` the last training step has no signal: exactly none under the classes that can
-    start there (DDIM, DDPM, LCM, TCD, or no class), 2**-24 under those that divide by the signal.
+    start there (DDIM, DDPM, LCM, TCD, or no class), 2**-24 under those that divide by the signal, and always so with
+    ``finite_sigma``.
 
     Attributes:
         signal: alpha_bar, (T,) float64, falling.
@@ -43,12 +44,12 @@ class NoiseSchedule:
 
     """
 
-    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, config: Mapping[str, Any] | None = None, *, finite_sigma: bool = False) -> None:
         self.config = complete(config or {})
         signal = torch.cumprod(1.0 - betas(self.config), dim=0)
         if self.config.get("rescale_betas_zero_snr"):
             signal = torch.cumprod(1.0 - zero_terminal_snr(betas(self.config)), dim=0)
-            signal[-1] = 0.0 if class_of(self.config) in EXACT_ZERO else TINY_SIGNAL
+            signal[-1] = 0.0 if class_of(self.config) in EXACT_ZERO and not finite_sigma else TINY_SIGNAL
         self.signal: NDArray[np.float64] = signal.double().numpy()
         with np.errstate(divide="ignore"):
             self.ve: NDArray[np.float64] = np.sqrt((1.0 - self.signal) / self.signal)

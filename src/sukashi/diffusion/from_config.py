@@ -1,0 +1,197 @@
+"""From a diffusers ``scheduler_config.json`` to a plan that does what diffusers' class does with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from sukashi.diffusion import grids
+from sukashi.diffusion.clipping import clipped, thresholded
+from sukashi.diffusion.grids import Grid, by_sigma
+from sukashi.diffusion.plan import End, Plan, clean_end
+from sukashi.diffusion.registry import GRIDS, SAMPLERS, SPACINGS
+from sukashi.diffusion.schedule import NoiseSchedule
+from sukashi.diffusion.scheduler_config import DEFAULTS, Config, class_of
+from sukashi.diffusion.types import Denoise, Level
+
+WHOLE = ("DDIMScheduler", "DDPMScheduler", "PNDMScheduler")
+SOLVERS = (
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler",
+    "UniPCMultistepScheduler",
+    "DEISMultistepScheduler",
+)
+DISTILLED = ("LCMScheduler", "TCDScheduler")
+
+
+def plan_from_config(
+    config: Mapping[str, Any],
+    *,
+    sampler: str | None = None,
+    grid: str | Grid | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Plan:
+    """The plan of a scheduler config; ``sampler``, ``grid`` and ``options`` (of the sampler) replace what it says.
+
+    Three things are not diffusers': DDIM and PNDM land on the next level of their grid (diffusers lands T // n lower,
+    which with linspace, and trailing where n does not divide T, is another); a zero-SNR schedule is honoured under
+    every class; the third-order SDE solver has k-diffusion's sign.
+
+    Raises:
+        ValueError: without ``_class_name``, or for a key whose value is not supported.
+
+    """
+    name = class_of(config)
+    if name is None:
+        raise ValueError(f"a scheduler config needs _class_name; known: {', '.join(sorted(DEFAULTS))}")
+    curve_given = grid is not None and grid not in SPACINGS  # by name: k-diffusion's conventions
+    schedule = NoiseSchedule(config, finite_sigma=curve_given)
+    own = {key: schedule.config[key] for key in DEFAULTS[name]}
+    own_sampler, own_options = sampler_of(name, own)
+    grid_name, place = chosen_grid(name, own, grid)
+    chosen = sampler or own_sampler
+    if SAMPLERS[chosen].walk is not SAMPLERS[own_sampler].walk:
+        own_options = {}
+    kind = own.get("timestep_spacing", "linspace") if grid is None else grid
+    unit_start = (*WHOLE, *DISTILLED, *(("UniPCMultistepScheduler",) if curve_given else SOLVERS))
+    return Plan(
+        sampler=chosen,
+        grid=grid_name,
+        schedule=schedule,
+        place=place,
+        end=end_of(name, own),
+        options={**own_options, **(options or {})},
+        scaled_start=name not in unit_start and kind != "leading",
+        clip=clip_of(name, own),
+        skip_penultimate=curve_given and SAMPLERS[chosen].skip_penultimate,
+    )
+
+
+def sampler_of(name: str, own: Config) -> tuple[str, Config]:
+    """The sampler of a class and its options."""
+    match name:
+        case "PNDMScheduler":
+            return ("plms" if own["skip_prk_steps"] else "pndm"), {}
+        case "DDPMScheduler":
+            return "ddpm", {"large_variance": own["variance_type"] == "fixed_large"}
+        case "DPMSolverMultistepScheduler" | "DPMSolverSinglestepScheduler":
+            return dpm_solver(name, own)
+        case "UniPCMultistepScheduler":
+            return "unipc", {
+                "order": own["solver_order"],
+                "bh1": own["solver_type"] == "bh1",
+                "lower_order_final": own["lower_order_final"],
+                "disable_corrector": tuple(own["disable_corrector"]),
+                "of_noise": not own["predict_x0"],
+            }
+        case "DEISMultistepScheduler":
+            return "deis", {"order": own["solver_order"], "lower_order_final": own["lower_order_final"]}
+        case "LCMScheduler":
+            return "lcm", {"timestep_scaling": own["timestep_scaling"]}
+    return next(key for key, entry in SAMPLERS.items() if entry.home == name), {}
+
+
+def dpm_solver(name: str, own: Config) -> tuple[str, Config]:
+    """DPM-Solver++, its SDE version, or the first DPM-Solver, which follows the noise and cannot end clean."""
+    options = {
+        "order": own["solver_order"],
+        "eta": 1.0 if own["algorithm_type"] == "sde-dpmsolver++" else 0.0,
+        "midpoint": own["solver_type"] != "heun",
+        "lower_order_final": own["lower_order_final"],
+        "of_noise": own["algorithm_type"] == "dpmsolver",
+    }
+    if options["of_noise"] and own["final_sigmas_type"] == "zero":
+        raise ValueError("scheduler config: algorithm_type='dpmsolver' needs final_sigmas_type='sigma_min', not 'zero'")
+    if name == "DPMSolverSinglestepScheduler":
+        return "dpmpp_2s", options
+    sampler = "dpmpp_2m" if not options["eta"] else "dpmpp_3m_sde" if options["order"] == 3 else "dpmpp_2m_sde"
+    return sampler, {**options, "euler_at_final": own["euler_at_final"]}
+
+
+def spacing(name: str, kind: str) -> Grid:
+    """A grid of training steps in the form the class has: whole steps, fractional ones, or with one to spare."""
+    if kind == "trailing":
+        return grids.trailing
+    spare = int(name in SOLVERS)
+    if kind == "leading":
+        return partial(grids.leading, spare=spare)
+    return partial(grids.linspace, spare=spare, whole=name in (*WHOLE, *SOLVERS, *DISTILLED))
+
+
+def chosen_grid(name: str, own: Config, grid: str | Grid | None) -> tuple[str, Grid]:
+    """The name and the function of the grid a config asks for, unless another is given."""
+    if callable(grid):
+        return "given", grid
+    if grid is not None:
+        return grid, spacing(name, grid) if grid in SPACINGS else GRIDS[grid]
+    if name in DISTILLED:
+        return "distilled", partial(grids.distilled, of=own["original_inference_steps"])
+    kind = own.get("timestep_spacing", "linspace")
+    base = spacing(name, kind)
+    if (curve := curve_of(own)) is None:
+        return kind, base
+    between = None if name in SOLVERS else base  # where the ends of the curve are
+    told = told_of(name, curve, own)
+    highest, lowest = own.get("sigma_max"), own.get("sigma_min")
+    return curve, partial(by_sigma, curve=CURVES[curve], between=between, told=told, highest=highest, lowest=lowest)
+
+
+CURVES = {"karras": grids.karras, "exponential": grids.exponential, "beta": grids.beta, "lu": grids.exponential}
+# "lu" is even in log-SNR (arXiv:2206.00927, sec. 3.4), which is even in log sigma
+
+
+def curve_of(own: Config) -> str | None:
+    """The curve that the ``use_*`` switches choose."""
+    switches = {"karras": "use_karras_sigmas", "exponential": "use_exponential_sigmas", "beta": "use_beta_sigmas"}
+    chosen = [curve for curve, key in switches.items() if own.get(key)]
+    return chosen[0] if chosen else "lu" if own.get("use_lu_lambdas") else None
+
+
+def told_of(name: str, curve: str, own: Config) -> Callable[[float], float]:
+    """Which timestep the model is told on a curve: as it is, rounded, or cut, as each class happens to do."""
+    if curve in ("karras", "lu"):
+        cosine = name == "DPMSolverMultistepScheduler" and own["beta_schedule"] == "squaredcos_cap_v2"
+        rounded = (*SOLVERS, "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler")
+        return int if cosine else round if name in rounded else float
+    return int if name in SOLVERS else float
+
+
+def end_of(name: str, own: Config) -> End:
+    """Where a class ends: clean, at the first training step, or where it is."""
+    if name in ("DDIMScheduler", "PNDMScheduler"):
+        return final_end
+    if name == "TCDScheduler":
+        return first_step_end
+    if own.get("final_sigmas_type") == "sigma_min" or name == "DEISMultistepScheduler":
+        stays = name in ("DEISMultistepScheduler", "UniPCMultistepScheduler") and curve_of(own)
+        return same_end if stays else first_step_end
+    return clean_end
+
+
+def final_end(schedule: NoiseSchedule, last: Level) -> Level:
+    """End where the schedule's ``set_alpha_to_one`` says."""
+    return schedule.final
+
+
+def first_step_end(schedule: NoiseSchedule, last: Level) -> Level:
+    """End at the noise of the first training step."""
+    return schedule.at(0)
+
+
+def same_end(schedule: NoiseSchedule, last: Level) -> Level:
+    """Stay: the last step moves nothing."""
+    return last
+
+
+def clip_of(name: str, own: Config) -> Callable[[Denoise], Denoise] | None:
+    """What a class does to x0; TCD has the keys but does nothing."""
+    if name == "TCDScheduler":
+        return None
+    keep_eps = name == "DDIMScheduler"
+    if own.get("thresholding"):
+        ratio, limit = own["dynamic_thresholding_ratio"], own["sample_max_value"]
+        return partial(thresholded, ratio=ratio, limit=limit, keep_eps=keep_eps)
+    if own.get("clip_sample"):
+        return partial(clipped, limit=own["clip_sample_range"], keep_eps=keep_eps)
+    return None
