@@ -32,8 +32,8 @@ class Pipeline:
     """A loaded model, ready to draw. ``sukashi.load`` makes one.
 
     ``defaults`` fills the fields of ``Settings`` that a request leaves open; ``name`` is what records call the model,
-    ``loading`` what it was loaded with beside that, as JSON values. ``unknown_words`` picks out of a prompt what a small
-    model was never taught.
+    ``loading`` what it was loaded with beside that, as JSON values. ``unknown_words`` picks out of a prompt
+    what a small model was never taught.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Pipeline:
         plan = self.plan(settings)
         levels = plan.levels(settings.steps)
         noise = noise or per_picture(range(len(latents)), latents.shape[1:], settings.rng, self.device)
-        x = latents * plan.start(levels)
+        x = latents * plan.start_scale(levels)
         with torch.no_grad():
             for step in plan.run(self.denoiser(wanted, unwanted, settings, []), x, levels, noise):
                 x = step.x_next
@@ -152,7 +152,7 @@ class Pipeline:
 
         def start() -> tuple[Tensor, Noise]:
             noise = per_picture([r.seed for r in requests], shape, asked.rng, self.device)
-            return noise() * plan.start(levels), noise
+            return noise() * plan.start_scale(levels), noise
 
         def walk() -> Iterator[Step]:
             x, noise = start()
@@ -174,7 +174,8 @@ class Pipeline:
 
     def plan(self, settings: Settings) -> Plan:
         """The sampler and grid that the settings name, else those the model was published with."""
-        return resolve(settings.sampler, settings.grid, self.parts.scheduler, eta=settings.eta)
+        config, options = self.parts.scheduler, {} if settings.eta is None else {"eta": settings.eta}
+        return resolve(settings.sampler or config.get("_class_name", "ddim"), settings.grid, config, **options)
 
     def remarks(self, prompts: Sequence[str]) -> list[str]:
         """What is to be said before drawing. Raises ValueError when the U-Net cannot draw from words alone."""
