@@ -110,6 +110,11 @@ def test_folder_with_added_tokens(folder, tmp_path: Path) -> None:
         assert ours.vocab_size == 49410 and ours.tokens([49408, 49409]) == ["<cat-toy>", "<s1>"]
         for text in ["a <cat-toy> on <S1>", "<cat-toy><s1>!", "xx<cat-toy>xx"]:
             assert ours.encode(text) == theirs(text).input_ids[1:-1]
+        other = ours.with_pad("!")
+        assert other.encode("a <cat-toy>!") == [*ours.encode("a"), 49408, 0] and other.pad == 0
+        assert other.with_pad("<|endoftext|>").encode("<s1>!") == ours.encode("<s1>!")
+    with pytest.raises(ValueError, match="padding token '<pad>' is not in the vocabulary"):
+        ours.with_pad("<pad>")
     (old / "added_tokens.json").write_text(json.dumps({"<cat-toy>": 49500}))
     with pytest.raises(ValueError, match=r"'<cat-toy>' is to have the id 49500"):
         Tokenizer.from_folder(old)

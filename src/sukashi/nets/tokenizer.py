@@ -19,7 +19,7 @@ import torch
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers
 from torch import Tensor
 
-from sukashi.nets.tokenizer_folder import Settings, read_folder, settings, write_folder
+from sukashi.nets.tokenizer_folder import Settings, padded, read_folder, write_folder
 from sukashi.nets.vocabulary import END, WORD_END, Vocabulary, read_bpe_file, read_files, read_instant_clip
 
 # Special tokens, English endings, letters, single digits, anything else but blanks.
@@ -117,21 +117,24 @@ class Tokenizer:
     @classmethod
     def from_files(cls, vocab: str | Path, merges: str | Path, *, pad_token: str = END) -> Tokenizer:
         """``vocab.json`` and ``merges.txt``."""
-        return cls(read_files(vocab, merges), settings(pad_token))
+        vocabulary = read_files(vocab, merges)
+        return cls(vocabulary, padded(Settings(), vocabulary, pad_token))
 
     @classmethod
     def from_bpe_file(cls, path: str | Path, *, pad_token: str = END) -> Tokenizer:
         """OpenAI's ``bpe_simple_vocab_16e6.txt.gz``."""
-        return cls(read_bpe_file(path), settings(pad_token))
+        vocabulary = read_bpe_file(path)
+        return cls(vocabulary, padded(Settings(), vocabulary, pad_token))
 
     @classmethod
     def from_instant_clip(cls, *, pad_token: str = END) -> Tokenizer:
         """The vocabulary in the optional package instant-clip-tokenizer. Raises ModuleNotFoundError without it."""
-        return cls(read_instant_clip(), settings(pad_token))
+        vocabulary = read_instant_clip()
+        return cls(vocabulary, padded(Settings(), vocabulary, pad_token))
 
     def with_pad(self, pad_token: str) -> Tokenizer:
-        """A tokenizer with the same vocabulary, without added words, that pads with another token."""
-        return Tokenizer(self.vocabulary, settings(pad_token)._replace(length=self.length))
+        """A tokenizer like this one when it was read, without words added since, that pads with another token."""
+        return Tokenizer(self.vocabulary, padded(self.settings, self.vocabulary, pad_token))
 
     def save(self, folder: str | Path) -> None:
         """Write a ``tokenizer/`` folder; added words become its added tokens."""

@@ -33,12 +33,17 @@ class Settings(NamedTuple):
     places: Mapping[str, int] = {}  # the ids that the folder says its added tokens have
 
 
-def settings(pad: str) -> Settings:
-    """The settings of CLIP with this padding token ("<|endoftext|>" in SD 1.x, "!" in SD 2.x)."""
-    default = Settings()
-    if pad == END:
-        return default
-    return default._replace(pad=pad, added=(*default.added, AddedToken(pad, special=True)))
+def padded(wanted: Settings, vocabulary: Vocabulary, pad: str) -> Settings:
+    """These settings with another padding token ("<|endoftext|>" in SD 1.x, "!" in SD 2.x).
+
+    Raises ValueError when it is not in the vocabulary.
+    """
+    kept = [t for t in wanted.added if str(t) != wanted.pad or wanted.pad in (wanted.bos, wanted.eos, wanted.unk)]
+    if pad not in map(str, kept):
+        if pad not in vocabulary.ids:
+            raise ValueError(f"the padding token {pad!r} is not in the vocabulary of {len(vocabulary.ids)} tokens")
+        kept.append(AddedToken(pad, special=True))
+    return wanted._replace(pad=pad, added=tuple(kept))
 
 
 def read_folder(folder: str | Path) -> tuple[Vocabulary, Settings]:
