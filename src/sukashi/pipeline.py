@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from sukashi.diffusion.denoiser import Conditioning, embed_guidance, guided
-from sukashi.diffusion.names import Plan, resolve
+from sukashi.diffusion.names import resolve
 from sukashi.diffusion.noise import per_picture
+from sukashi.diffusion.plan import Plan
 from sukashi.diffusion.schedule import NoiseSchedule
 from sukashi.diffusion.types import Denoise, Noise, Step
 from sukashi.pictures import to_pictures
@@ -25,7 +26,7 @@ from sukashi.precision import guarded
 from sukashi.run import Result, Run
 from sukashi.settings import Settings
 from sukashi.text import encode_text
-from sukashi.weights.load import Parts
+from sukashi.weights.parts import Parts
 
 
 class Pipeline:
@@ -63,7 +64,8 @@ class Pipeline:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels that suit the model."""
-        return self.defaults["width"], self.defaults["height"]
+        width, height, _, _ = Settings().filled(self.defaults).numbers()
+        return width, height
 
     # ------------------------------------------------------------------------------------------------- the four steps
 
@@ -113,7 +115,7 @@ class Pipeline:
         """
         settings = Settings(**options).filled(self.defaults)
         plan = self.plan(settings)
-        levels = plan.levels(settings.steps)
+        levels = plan.levels(settings.numbers()[2])
         noise = noise or per_picture(range(len(latents)), latents.shape[1:], settings.rng, self.device)
         x = latents * plan.start_scale(levels)
         with torch.no_grad():
@@ -141,25 +143,27 @@ class Pipeline:
         ...     print(step.now.t, step.prediction.x0.std())
         """
         asked = Settings(**options).filled(self.defaults)
+        width, height, n, _ = asked.numbers()
         prompts = [p for p in ([prompt] if isinstance(prompt, str) else prompt) for _ in range(asked.count)]
-        seed = secrets.randbelow(2**32) if asked.seed is None else asked.seed
-        requests = [replace(asked, prompt=p, seed=seed + k, count=1) for k, p in enumerate(prompts)]
-        shape = self.latent_shape(asked.width, asked.height)
-        plan, levels, notes = self.plan(asked), self.plan(asked).levels(asked.steps), self.remarks(prompts)
-        told: dict[str, Any] = {"clip_skip": asked.clip_skip, "size": (asked.width, asked.height), "notes": notes}
+        first = secrets.randbelow(2**32) if asked.seed is None else asked.seed
+        seeds = range(first, first + len(prompts))
+        requests = [replace(asked, prompt=p, seed=seed, count=1) for p, seed in zip(prompts, seeds, strict=True)]
+        shape, plan, notes = self.latent_shape(width, height), self.plan(asked), self.remarks(prompts)
+        levels = plan.levels(n)
+        told: dict[str, Any] = {"clip_skip": asked.clip_skip, "size": (width, height), "notes": notes}
         wanted = self.encode_prompt(prompts, **told)
         unwanted = self.encode_prompt([asked.negative_prompt] * len(prompts), **told)
 
         def start() -> tuple[Tensor, Noise]:
-            noise = per_picture([r.seed for r in requests], shape, asked.rng, self.device)
+            noise = per_picture(seeds, shape, asked.rng, self.device)
             return noise() * plan.start_scale(levels), noise
 
         def walk() -> Iterator[Step]:
             x, noise = start()
             return plan.run(self.denoiser(wanted, unwanted, asked, notes), x, levels, noise)
 
-        calls = plan.calls(asked.steps)
-        return Run(requests=requests, levels=levels, calls=calls, x=start()[0], walk=walk, notes=notes)
+        facts: dict[str, Any] = {"sampler": plan.sampler, "grid": plan.grid, "calls": plan.calls(n), "notes": notes}
+        return Run(requests=requests, levels=levels, x=start()[0], walk=walk, **facts)
 
     def __call__(self, prompt: str | Sequence[str] = "", **options: Any) -> Result:
         """Draw: exhaust ``steps`` and decode. ``.images`` of the result are PIL pictures."""
@@ -194,7 +198,7 @@ class Pipeline:
     ) -> Denoise:
         """The U-Net, guarded against NaN and guided as the settings say."""
         unet = guarded(self.unet, lambda net, *inputs, **named: net(*inputs, **named), "U-Net", notes)
-        guidance = self.defaults["guidance"] if settings.guidance is None else settings.guidance
+        guidance = settings.numbers()[3]
         if width := self.unet.config.guidance_dim:  # an LCM is told the scale and needs no second branch
             told = embed_guidance(guidance, width, len(wanted.context)).to(wanted.context)
             wanted, unwanted = replace(wanted, guidance=told), None
@@ -210,6 +214,8 @@ class Pipeline:
             notes=run.notes,
             model=self.name,
             loading=self.loading,
+            sampler=run.sampler,
+            grid=run.grid,
             calls=run.calls,
             seconds=time.perf_counter() - start,
         )
@@ -227,6 +233,9 @@ def told_sizes(numbers: int, size: tuple[int, int], count: int) -> Tensor | None
 
     The refiner's five end in an aesthetic score of 6 (Podell et al. 2023, arXiv:2307.01952, sec. 2.2 and app. B).
     """
+    if not numbers:
+        return None
     width, height = size
-    told = {0: None, 6: [height, width, 0, 0, height, width], 5: [height, width, 0, 0, 6.0]}[numbers]
-    return None if told is None else torch.tensor([told] * count, dtype=torch.float32)
+    original = [float(height), float(width), 0.0, 0.0]
+    told = [*original, 6.0] if numbers == 5 else [*original, float(height), float(width)]
+    return torch.tensor([told] * count)

@@ -57,3 +57,10 @@ class Settings:
         """These settings, with every ``None`` that ``defaults`` has a value for replaced by it."""
         missing = {k: v for k, v in defaults.items() if v is not None and getattr(self, k) is None}
         return replace(self, **missing)
+
+    def numbers(self) -> tuple[int, int, int, float]:
+        """Width, height, steps and guidance of filled settings. Raises ValueError naming one that is still open."""
+        width, height, steps, guidance = self.width, self.height, self.steps, self.guidance
+        if width is None or height is None or steps is None or guidance is None:
+            raise ValueError(f"width {width}, height {height}, steps {steps}, guidance {guidance}: all four are needed")
+        return width, height, steps, guidance

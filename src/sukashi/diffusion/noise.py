@@ -64,7 +64,9 @@ def nv(seed: int) -> Draw:
 KINDS: dict[str, Callable[[int], Draw]] = {"cpu": torch_cpu, "nv": nv}
 
 
-def per_picture(seeds: Sequence[int], shape: Sequence[int], kind: str = "cpu", device: str = "cpu") -> Noise:
+def per_picture(
+    seeds: Sequence[int], shape: Sequence[int], kind: str = "cpu", device: torch.device | str = "cpu"
+) -> Noise:
     """A source of noise (B, *shape) for a batch of ``len(seeds)`` pictures, each row from its own generator.
 
     >>> batch, alone = per_picture([7, 8], (4, 2, 2)), per_picture([8], (4, 2, 2))
