@@ -1,0 +1,1 @@
+"""Sukashi beside diffusers: the same weights, the same run, taking turns. ``python -m benchmarks --help``."""
