@@ -29,7 +29,7 @@ class Settings(NamedTuple):
     unk: str = END
     pad: str = END
     length: int = LENGTH
-    added: tuple[AddedToken, ...] = tuple(AddedToken(t, special=True) for t in (START, END))
+    added: tuple[AddedToken, ...] = (AddedToken(START, special=True), AddedToken(END, special=True))
     places: Mapping[str, int] = {}  # the ids that the folder says its added tokens have
 
 
