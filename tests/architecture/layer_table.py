@@ -15,14 +15,14 @@ PACKAGE = "sukashi"
 # commas and hold the modules (with everything inside them) that may import one another. The longest name wins.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
-    ("cli", "compat", "doctor", "serve"),
-    ("train", "watch"),
+    ("cli", "compat", "serve"),
+    ("train", "watch", "doctor"),
     ("tasks",),
     ("loading",),
     ("pipeline run",),
-    ("text",),
+    ("text", "shelf", "translate"),
     ("weights families",),
-    ("nets", "diffusion", "metadata", "kirie", "precision", "settings", "pictures", "weights.errors"),
+    ("nets", "diffusion", "metadata", "kirie", "precision", "settings", "pictures", "outputs", "weights.errors"),
 )
 
 # What the modules may import from elsewhere, besides the standard library. The longest name wins here too.
