@@ -25,6 +25,8 @@ class Run:
 
     requests: Sequence[Settings]  # one per picture, every default filled in, the seed drawn
     levels: Sequence[Level]  # n + 1 levels of n steps, noisiest first
+    sampler: str  # keys of the sampler and the grid that are run, whoever chose them
+    grid: str
     calls: int  # times the U-Net will be run
     x: Tensor  # (B, C, h, w) at levels[0]
     walk: Callable[[], Iterator[Step]]  # starts the sampler
@@ -58,6 +60,8 @@ class Result:
     notes: Sequence[str]
     model: str  # name or path as it was loaded
     loading: Mapping[str, Any] = field(default_factory=dict)  # what it was loaded with beside that: device, dtype, ...
+    sampler: str  # keys of the sampler and the grid that were run
+    grid: str
     calls: int  # U-Net calls
     seconds: float
 
