@@ -1,0 +1,176 @@
+"""``sukashi "a prompt"``: prompts to pictures, one after another, each on disk before the next begins."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sukashi.cli.exits import OK, Misuse
+from sukashi.cli.progress import watched
+from sukashi.outputs import Target
+from sukashi.settings import Settings
+
+if TYPE_CHECKING:
+    from sukashi.pipeline import Pipeline
+    from sukashi.run import Result
+
+GIVEN = (
+    "negative_prompt",
+    "width",
+    "height",
+    "steps",
+    "guidance",
+    "rescale",
+    "sampler",
+    "grid",
+    "eta",
+    "rng",
+    "clip_skip",
+)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw every prompt ``--batch-count`` times. Whatever can be refused is refused before the model is loaded."""
+    prompts = prompts_of(args)
+    if args.batch_count < 1:
+        raise Misuse(f"--batch-count is {args.batch_count}; at least 1 is accepted")
+    if args.json and args.quiet:
+        raise Misuse("--json and --quiet exclude each other: --json prints nothing but JSON anyway")
+    asked = Settings(**{name: getattr(args, name) for name in GIVEN})
+    target = Target(args.output, overwrite=args.overwrite)
+    target.refuse(len(prompts) * args.batch_count)
+    check_names(asked)
+
+    from sukashi import tasks
+    from sukashi.cli.model import load
+
+    pipe = load(args)
+    fingerprint = tasks.fingerprint(pipe)
+    total = len(prompts) * args.batch_count
+    for k, (prompt, seed) in enumerate(pairs(prompts, args), 1):
+        show = watched(f"{k} of {total}" if total > 1 else "drawing", quiet=args.quiet)
+        options = asked.to_dict() | {"prompt": prompt, "seed": seed}
+        result = tasks.text_to_image(pipe, show=show, **options)
+        (path,) = tasks.save(result, target, model_hash=fingerprint)
+        say(args, pipe, result, path)
+    return OK
+
+
+def pairs(prompts: list[str], args: argparse.Namespace) -> Iterator[tuple[str, int]]:
+    """Each prompt with each seed: seed, seed + 1, ... from the given one for every prompt, else from a random one."""
+    for prompt in prompts:
+        first = secrets.randbelow(2**32) if args.seed is None or args.seed < 0 else args.seed
+        for k in range(args.batch_count):
+            yield prompt, first + k
+
+
+def prompts_of(args: argparse.Namespace) -> list[str]:
+    """The prompts, from wherever they were given: exactly one place is accepted."""
+    if len(args.words) > 1:
+        raise Misuse(
+            f"there are {len(args.words)} prompts ({', '.join(map(repr, args.words[:3]))}); quote the words of one, "
+            'as in sukashi "a red hat", and put several into a file (--prompt-file)'
+        )
+    given = [*args.words, *([args.prompt] if args.prompt is not None else [])]
+    if len(given) + (args.prompt_file is not None) != 1:
+        which = "a prompt is missing" if not given else "the prompt is given twice"
+        raise Misuse(f'{which}; say it once, as in sukashi "a cat", or with -p or with --prompt-file')
+    return read_prompts(args.prompt_file) if args.prompt_file is not None else given
+
+
+def read_prompts(name: str) -> list[str]:
+    """The lines of a file, or of standard input for "-"; empty ones are left out."""
+    where = "standard input" if name == "-" else name
+    data = sys.stdin.buffer.read() if name == "-" else Path(name).expanduser().read_bytes()
+    try:
+        lines = [line.strip() for line in data.decode("utf-8-sig").splitlines()]
+    except UnicodeDecodeError as error:
+        raise Misuse(f"{where} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    if not any(lines):
+        raise Misuse(f"{where} holds no prompt: every line is empty")
+    return [line for line in lines if line]
+
+
+def check_names(asked: Settings) -> None:
+    """Raises ValueError, listing the known ones, for a sampler or a grid that does not exist."""
+    if asked.sampler or asked.grid:
+        from sukashi.diffusion.names import diffusers_class, grid_key, plain, split
+
+        if asked.sampler and not diffusers_class(asked.sampler):
+            split(asked.sampler)
+        if asked.grid and plain(asked.grid) != "automatic":
+            grid_key(asked.grid)
+
+
+def say(args: argparse.Namespace, pipe: Pipeline, result: Result, path: Path) -> None:
+    """Print what was run and where the picture is."""
+    if args.json:
+        print(json.dumps(facts(pipe, result, path), ensure_ascii=not speaks_unicode()), flush=True)
+    else:
+        print(path if args.quiet else account(facts(pipe, result, path)), flush=True)
+
+
+def facts(pipe: Pipeline, result: Result, path: Path | None) -> dict[str, Any]:
+    """Everything there is to say of one picture, as JSON values."""
+    settings = result.requests[0]
+    return {
+        "path": None if path is None else str(path),
+        "prompt": settings.prompt,
+        "negative_prompt": settings.negative_prompt,
+        "model": result.model,
+        "family": pipe.parts.family.title,
+        "sampler": result.sampler,
+        "grid": result.grid,
+        "steps": settings.steps,
+        "calls": result.calls,
+        "guidance": settings.guidance,
+        "seed": settings.seed,
+        "width": result.images[0].width,
+        "height": result.images[0].height,
+        "device": str(pipe.device),
+        "dtype": str(pipe.dtype).removeprefix("torch."),
+        "seconds": round(result.seconds, 3),
+        "notes": list(result.notes),
+        "record": result.record(),
+    }
+
+
+def account(facts: dict[str, Any]) -> str:
+    """The same for a person: the path, and below it what was run."""
+    from sukashi.tasks import grid_label, sampler_label
+
+    how = f"{sampler_label(facts['sampler'])} ({grid_label(facts['grid']).lower()} grid)"
+    lines = [
+        f"{facts['model']} ({facts['family']}): {quoted(facts['prompt'])}"
+        + (f", not {quoted(facts['negative_prompt'])}" if facts["negative_prompt"] else ""),
+        f"{how}, {counted(facts['steps'], 'step')}, {counted(facts['calls'], 'U-Net call')}, "
+        f"guidance {facts['guidance']:g}, seed {facts['seed']}",
+        f"{facts['width']} x {facts['height']} in {facts['seconds']:.1f} s on {facts['device']}, {facts['dtype']}",
+        *(f"note: {visible(note)}" for note in facts["notes"]),
+    ]
+    return "\n  ".join([facts["path"] or "not saved", *lines])
+
+
+def counted(number: int, thing: str) -> str:
+    """``1 step``, ``2 steps``."""
+    return f"{number} {thing}{'s' * (number != 1)}"
+
+
+def quoted(text: str) -> str:
+    """A prompt between quotation marks."""
+    return f'"{visible(text)}"'
+
+
+def visible(text: str) -> str:
+    """Text whose control characters are escaped, so that nobody's prompt commands the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def speaks_unicode() -> bool:
+    """Whether standard output can show every letter."""
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"

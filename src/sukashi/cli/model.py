@@ -1,0 +1,95 @@
+"""A model for a verb, loaded as the options say; what goes wrong is said in a sentence and has its own exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sukashi.cli.exits import Misuse, Unloadable, first_line, named
+from sukashi.cli.options import DTYPES
+
+if TYPE_CHECKING:
+    import torch
+
+    from sukashi.pipeline import Pipeline
+
+
+def load(args: argparse.Namespace, recorded: Mapping[str, Any] | None = None) -> Pipeline:
+    """The model of ``--model`` and its fellows; ``recorded`` (a record's "loading") stands in for what is not given.
+
+    Raises Misuse for a device that is not there, Unloadable for whatever the loader complains of.
+    """
+    recorded = recorded or {}
+    if args.threads is not None:
+        if args.threads < 1:
+            raise Misuse(f"--threads is {args.threads}; at least 1 is accepted")
+        import torch
+
+        torch.set_num_threads(args.threads)
+    place = device(args.device) if args.device else device_like(recorded.get("device"))
+    given = {
+        "vae": args.vae,
+        "vocabulary": args.vocabulary,
+        "variant": args.variant,
+        "prediction_type": args.prediction,
+    }
+    known = {key: recorded[key] for key in (*given, "text_encoder", "family") if recorded.get(key)}
+    chosen = {key: value for key, value in given.items() if value}
+    try:
+        from sukashi.loading import load
+
+        pipe = load(
+            args.model, device=place, dtype=dtype(args.dtype, recorded), offline=args.offline, **(known | chosen)
+        )
+    except OSError as error:  # HubError is one
+        raise Unloadable(f"{args.model} cannot be loaded: {unprefixed(named(error), args.model)}") from error
+    except ValueError as error:
+        raise Unloadable(f"{args.model} cannot be loaded: {unprefixed(str(error), args.model)}") from error
+    except (RuntimeError, KeyError) as error:
+        raise Unloadable(f"{args.model} cannot be loaded: {type(error).__name__}: {first_line(error)}") from error
+    if args.verbose:
+        print(pipe.parts.report, file=sys.stderr)
+    return pipe
+
+
+def unprefixed(message: str, model: str) -> str:
+    """The message without the model's name in front, which is said already."""
+    return message.removeprefix(f"{model}: ").removeprefix(f"{model} ")
+
+
+def device(name: str) -> torch.device:
+    """The device called ``name``, after it has held a number. Raises Misuse, naming the devices there are."""
+    import torch
+
+    try:
+        torch.zeros(1, device=name).cpu()
+        return torch.device(name)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        there = ", ".join(devices())
+        raise Misuse(f"the device {name!r} cannot be used: {first_line(error)} (there is: {there})") from error
+
+
+def device_like(recorded: str | None) -> torch.device | None:
+    """The device that a record names, where this machine has one; None (the best there is) where it has not."""
+    try:
+        return device(recorded) if recorded else None
+    except Misuse:
+        return None
+
+
+def devices() -> list[str]:
+    """The devices of this machine that torch can use."""
+    import torch
+
+    found = [f"cuda:{k}" if k else "cuda" for k in range(torch.cuda.device_count())]
+    return ["cpu", *found, *(["mps"] if torch.backends.mps.is_available() else [])]
+
+
+def dtype(given: str | None, recorded: Mapping[str, Any]) -> torch.dtype | None:
+    """The type asked for, else the recorded one, else None (what is usual)."""
+    import torch
+
+    name = DTYPES[given] if given else str(recorded.get("dtype"))
+    return getattr(torch, name) if name in DTYPES.values() else None

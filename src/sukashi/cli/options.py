@@ -1,0 +1,158 @@
+"""The options of every verb."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TypeVar
+
+N = TypeVar("N", int, float)
+
+TEXTS = ("-p", "--prompt", "-n", "--negative-prompt")  # options whose value may begin with '-'
+DTYPES = {
+    "float32": "float32",
+    "fp32": "float32",
+    "f32": "float32",
+    "float16": "float16",
+    "fp16": "float16",
+    "f16": "float16",
+    "bfloat16": "bfloat16",
+    "bf16": "bfloat16",
+}
+PREDICTIONS = ("epsilon", "eps", "v_prediction", "v", "sample", "x0")
+RNGS = ("cpu", "nv")
+
+
+def drawing(parser: argparse.ArgumentParser) -> None:
+    """Options of txt2img."""
+    what = parser.add_argument_group("what to draw")
+    what.add_argument("words", nargs="*", metavar="PROMPT", help="the prompt, quoted")
+    what.add_argument("-p", "--prompt", metavar="TEXT", help="the prompt, as an option")
+    what.add_argument("-n", "--negative-prompt", metavar="TEXT", help="what not to draw")
+    what.add_argument("--prompt-file", metavar="FILE", help="one prompt a line, '-' for standard input")
+    what.add_argument("-W", "--width", type=whole, metavar="N", help="pixels (default: what suits the model)")
+    what.add_argument("-H", "--height", type=whole, metavar="N", help="pixels")
+    what.add_argument("-s", "--seed", type=whole, metavar="N", help="below 0 or not given: a random one, reported")
+    what.add_argument(
+        "-b",
+        "--batch-count",
+        type=whole,
+        default=1,
+        metavar="N",
+        help="pictures of each prompt, with seed, seed+1, ...",
+    )
+    how = parser.add_argument_group("how (default: what suits the model)")
+    how.add_argument("--steps", type=whole, metavar="N", help="steps of the sampler")
+    how.add_argument("--cfg-scale", "--guidance", type=real, dest="guidance", metavar="X", help="guidance scale")
+    how.add_argument("--rescale", type=real, default=0.0, metavar="X", help="guidance rescale, 0 to 1 (default 0)")
+    how.add_argument("--sampling-method", "--sampler", dest="sampler", metavar="NAME", help="see: sukashi samplers")
+    how.add_argument("--scheduler", "--grid", dest="grid", metavar="NAME", help="see: sukashi samplers")
+    how.add_argument("--eta", type=real, metavar="X", help="fresh noise of DDIM, 0 to 1")
+    how.add_argument("--rng", choices=RNGS, default="cpu", help="whose noise: torch's on a CPU, or CUDA's (A1111)")
+    how.add_argument("--clip-skip", type=whole, default=1, metavar="N", help="text layer from the end; 1 is the last")
+    loading(parser)
+    out = parser.add_argument_group("where to")
+    out.add_argument(
+        "-o",
+        "--output",
+        metavar="PATH",
+        help="file, folder, or pattern with %%03d (default: outputs/00000-SEED.png, ...)",
+    )
+    out.add_argument("--overwrite", action="store_true", help="replace files that are there")
+    out.add_argument("--json", action="store_true", help="one JSON object per picture on standard output")
+    out.add_argument("--quiet", action="store_true", help="print only the paths of the pictures")
+
+
+def loading(parser: argparse.ArgumentParser, *, default: str | None = "kirie") -> None:
+    """Options of every verb that loads a model."""
+    group = parser.add_argument_group("the model and the machine")
+    shown = "kirie, the one inside" if default else "the one the picture names"
+    group.add_argument(
+        "-m", "--model", default=default, metavar="MODEL", help=f"name, folder, file or hub id (default: {shown})"
+    )
+    group.add_argument("--vae", metavar="PATH", help="another autoencoder: folder, file or hub id")
+    group.add_argument("--vocabulary", metavar="FOLDER", help="tokenizer of a model that has none beside it")
+    group.add_argument("--prediction", choices=PREDICTIONS, metavar="TYPE", help="|".join(PREDICTIONS))
+    group.add_argument("--variant", metavar="NAME", help="which files of a folder, e.g. fp16")
+    group.add_argument("--offline", action="store_true", help="never ask the hub")
+    group.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps (default: the best there is)")
+    group.add_argument(
+        "--dtype", choices=DTYPES, metavar="TYPE", help="float32, float16, bfloat16 (default: usual on the device)"
+    )
+    group.add_argument("-t", "--threads", type=whole, metavar="N", help="CPU threads")
+
+
+def reading(parser: argparse.ArgumentParser) -> None:
+    """Options of read."""
+    parser.add_argument(
+        "files", nargs="+", metavar="PICTURE", help="by sukashi, A1111, ComfyUI, InvokeAI, NovelAI, ..."
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object per picture")
+
+
+def replaying(parser: argparse.ArgumentParser) -> None:
+    """Options of replay."""
+    parser.add_argument("file", metavar="PICTURE", help="a picture that says how it was made")
+    parser.add_argument("--check", action="store_true", help="compare with the picture; exit 1 when it differs")
+    parser.add_argument(
+        "--tolerance", type=whole, default=2, metavar="N", help="largest difference that is equal, of 255 (default 2)"
+    )
+    parser.add_argument("-o", "--output", metavar="PATH", help="where to (default: outputs/...; with --check: nowhere)")
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    parser.add_argument("--quiet", action="store_true", help="print only the path, or with --check the verdict")
+    loading(parser, default=None)
+
+
+def listing_models(parser: argparse.ArgumentParser) -> None:
+    """Options of models."""
+    parser.add_argument("folders", nargs="*", metavar="FOLDER", help="places to look in, beside the Hugging Face cache")
+    parser.add_argument("--hash", action="store_true", help="also sha256[:10], as A1111 writes it (reads every byte)")
+    parser.add_argument("--json", action="store_true", help="one JSON object per model")
+
+
+def converting(parser: argparse.ArgumentParser) -> None:
+    """Options of convert."""
+    parser.add_argument("source", metavar="SRC", help="folder, single file or hub id")
+    parser.add_argument("target", metavar="DST", help="a name in .safetensors makes a single file, any other a folder")
+    parser.add_argument(
+        "--dtype", choices=DTYPES, metavar="TYPE", help="float32, float16, bfloat16 (default: as it is)"
+    )
+    parser.add_argument("--prediction", choices=PREDICTIONS, metavar="TYPE", help="|".join(PREDICTIONS))
+    parser.add_argument("--variant", metavar="NAME", help="which files of a folder, e.g. fp16")
+    parser.add_argument("--vocabulary", metavar="FOLDER", help="tokenizer of a single file that has none beside it")
+    parser.add_argument("--offline", action="store_true", help="never ask the hub")
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+
+
+def doctoring(parser: argparse.ArgumentParser) -> None:
+    """Options of doctor."""
+    parser.add_argument("--device", metavar="NAME", help="cpu, cuda, mps (default: every one there is)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+
+
+def plain(parser: argparse.ArgumentParser) -> None:
+    """Options of verbs that only list."""
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+
+
+def whole(text: str) -> int:
+    """A whole number."""
+    return number(text, int, "a whole number")
+
+
+def real(text: str) -> float:
+    """A finite number."""
+    value = number(text, float, "a number")
+    if value - value != 0:  # infinite, or not a number
+        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number")
+    return value
+
+
+def number(text: str, convert: Callable[[str], N], what: str) -> N:
+    """``text`` converted; ArgumentTypeError says what it is not."""
+    try:
+        return convert(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None

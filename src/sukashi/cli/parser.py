@@ -1,0 +1,109 @@
+"""What may be written on the command line: verbs and options, with the letters of stable-diffusion.cpp."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+from sukashi import __version__
+from sukashi.cli import options
+from sukashi.cli.exits import TABLE, Misuse
+
+DRAW = "txt2img"
+
+
+class Verb(NamedTuple):
+    """One verb: the module whose ``run(args)`` does it, one line of help, and its options."""
+
+    module: str
+    summary: str
+    add_options: Callable[[argparse.ArgumentParser], None]
+
+
+VERBS = {
+    DRAW: Verb("sukashi.cli.draw", "draw a picture for a prompt; the verb may be left out", options.drawing),
+    "read": Verb("sukashi.cli.read", "show how a picture was made", options.reading),
+    "replay": Verb("sukashi.cli.replay", "draw a picture again from what it says; --check compares", options.replaying),
+    "models": Verb("sukashi.cli.models", "list the models on this machine", options.listing_models),
+    "convert": Verb("sukashi.cli.convert", "folder to single file and back, or to float16", options.converting),
+    "samplers": Verb("sukashi.cli.samplers", "list samplers and grids with all their names", options.plain),
+    "doctor": Verb("sukashi.cli.doctor", "check that this machine computes correctly", options.doctoring),
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that raises ``Misuse`` instead of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        """One sentence, and where the options are explained."""
+        raise Misuse(f"{message.removeprefix('argument ')} ({self.prog} --help lists the options)")
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The verb and its options. Raises Misuse, and SystemExit after --help or --version has been printed."""
+    named = words[0] in VERBS
+    verb, rest = (words[0], list(words[1:])) if named else (DRAW, list(words))
+    parser = build(verb, named=named)
+    args, left = parser.parse_known_args(with_texts_joined(rest, parser))
+    if left:
+        raise Misuse(about_leftovers(left, verb, parser))
+    args.verb = verb
+    return args
+
+
+def build(verb: str, *, named: bool = True) -> Parser:
+    """The parser of one verb; not ``named``, it is the one of the bare ``sukashi``, whose help lists all verbs."""
+    parser = Parser(
+        prog=f"sukashi {verb}" if named else "sukashi",
+        usage=None if named else 'sukashi [verb] [options] "a prompt"',
+        description=VERBS[verb].summary if named else DESCRIPTION,
+        epilog=TABLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    if not named:
+        parser.add_argument("--version", action="version", version=f"sukashi {__version__}")
+    VERBS[verb].add_options(parser)
+    parser.add_argument("-v", "--verbose", action="store_true", help="say more; show tracebacks")
+    return parser
+
+
+DESCRIPTION = (
+    "Draws pictures from words, and shows how.\n\nverbs (sukashi VERB --help):\n"
+    + "\n".join(f"  {name:<10} {verb.summary}" for name, verb in VERBS.items())
+    + "\n\nA prompt that is also a verb, or begins with '-':  sukashi -p models   sukashi -- \"-1\""
+)
+
+
+def overview() -> str:
+    """The help of the bare ``sukashi``."""
+    return build(DRAW, named=False).format_help()
+
+
+def with_texts_joined(words: list[str], parser: argparse.ArgumentParser) -> list[str]:
+    """``-p TEXT`` as ``-p=TEXT``, so that a prompt may begin with '-'; an option of ours is not taken for a prompt."""
+    known: dict[str, Any] = parser._option_string_actions
+    joined: list[str] = []
+    words = list(words)
+    while words:
+        word = words.pop(0)
+        if word == "--":
+            return [*joined, word, *words]
+        if word in options.TEXTS and words and words[0].startswith("-") and words[0] not in known:
+            word = f"{word}={words.pop(0)}"
+        joined.append(word)
+    return joined
+
+
+def about_leftovers(left: list[str], verb: str, parser: argparse.ArgumentParser) -> str:
+    """Why words could not be understood, with the nearest option."""
+    first = next((word for word in left if word.startswith("-") and word != "--"), None)
+    if first is None:
+        return f'{left[0]!r} is one word too many; quote what has spaces in it, as in sukashi {verb} "two words"'
+    name = first.partition("=")[0]
+    near = difflib.get_close_matches(name, parser._option_string_actions, 1)
+    guess = f"did you mean {near[0]}?" if near else f"{parser.prog} --help lists the options"
+    prompt = '; a prompt that begins with "-" comes after "--"' if verb == DRAW and not first.startswith("--") else ""
+    return f"there is no option {name} ({guess}{prompt})"

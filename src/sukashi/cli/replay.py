@@ -1,0 +1,119 @@
+"""``sukashi replay``: draw a picture again from what it says of itself, and compare."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+from sukashi.cli import draw
+from sukashi.cli.exits import FAILED, OK, Misuse, Unloadable
+from sukashi.cli.progress import watched
+from sukashi.outputs import Target
+
+if TYPE_CHECKING:
+    from sukashi.tasks import Comparison
+    from sukashi.translate import Translation
+
+LOSSY = (".jpg", ".jpeg")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw again with the same model and settings; with --check the exit code says whether it is the same picture."""
+    from PIL import Image
+
+    from sukashi import tasks
+    from sukashi.cli.model import load
+    from sukashi.metadata.readers import read
+    from sukashi.translate import translate
+
+    if args.tolerance < 0:
+        raise Misuse(f"--tolerance is {args.tolerance}; at least 0 is accepted")
+    found = translate(recipe := read(args.file))
+    notes = [*found.lost, *prepare(args, found, recipe.tool)]
+    target = Target(args.output, overwrite=args.overwrite) if args.output or not args.check else None
+    if target:
+        target.refuse(1)
+    recorded = found.record.get("loading") if found.ours and not args.chosen else None
+    try:
+        pipe = load(args, recorded if isinstance(recorded, dict) else {})
+    except Unloadable as error:
+        if args.chosen or args.model == "kirie":
+            raise
+        raise Unloadable(
+            f"{error} (the picture names this model; name another, or the place of this one, with -m)"
+        ) from error
+    digest = tasks.fingerprint(pipe)
+    if digest and (drawn := found.record.get("model_hash")) and drawn != digest:
+        notes.append(f"it was drawn with weights {drawn}; these are {digest}")
+    notes += differences(found.record.get("loading"), pipe.loading)
+    result = tasks.replay({**found.record, "model": args.model}, pipe, show=watched("replaying", quiet=args.quiet))
+    path = tasks.save(result, target, model_hash=digest)[0] if target else None
+    comparison = None
+    if args.check:
+        with Image.open(args.file) as picture:
+            comparison = tasks.compare(picture, result.images[0])
+    facts = draw.facts(pipe, result, path)
+    facts["notes"] = [*notes, *facts["notes"]]
+    equal = comparison is None or comparison.within(args.tolerance)
+    report(args, facts, comparison, equal)
+    return OK if equal else FAILED
+
+
+def prepare(args: argparse.Namespace, found: Translation, tool: str) -> list[str]:
+    """Settle which model draws. One that only the picture names is never fetched from a hub unasked."""
+    args.chosen = args.model is not None
+    if args.chosen:
+        return []
+    model = found.record.get("model")
+    if not found.ours:
+        drawn = f" with {model}" if model else ""
+        raise Misuse(f"{args.file} was drawn by {tool}{drawn}; name the model to draw it with: -m MODEL")
+    if not isinstance(model, str) or not model:
+        raise Misuse(f"the record in {args.file} names no model; name one with -m MODEL")
+    args.model, args.offline = model, True
+    return []
+
+
+def differences(recorded: Any, now: Any) -> list[str]:
+    """In what the model is loaded differently now; that explains small differences between the pictures."""
+    if not isinstance(recorded, dict):
+        return []
+    keys = [key for key in ("device", "dtype", "vae", "variant") if recorded.get(key) != now.get(key)]
+    return [f"{key}: drawn with {recorded.get(key)}, now {now.get(key)}" for key in keys]
+
+
+def report(args: argparse.Namespace, facts: dict[str, Any], comparison: Comparison | None, equal: bool) -> None:
+    """Say what was drawn and how it compares."""
+    if args.json:
+        if comparison is not None:
+            finite = comparison.psnr if math.isfinite(comparison.psnr) else None
+            facts["check"] = {
+                "equal": equal,
+                "largest": comparison.largest,
+                "mean": comparison.mean,
+                "psnr": finite,
+                "tolerance": args.tolerance,
+            }
+        print(json.dumps(facts, ensure_ascii=not draw.speaks_unicode()), flush=True)
+        return
+    if not args.quiet:
+        print(draw.account(facts), flush=True)
+    elif facts["path"]:
+        print(facts["path"], flush=True)
+    if comparison is not None:
+        print(verdict(args, comparison, equal), flush=True)
+        if not equal and args.file.lower().endswith(LOSSY):
+            print("note: a JPEG loses a little of every picture; a larger --tolerance allows for it", file=sys.stderr)
+
+
+def verdict(args: argparse.Namespace, comparison: Comparison, equal: bool) -> str:
+    """The comparison in a sentence."""
+    if comparison.largest == 0:
+        return f"the same picture as {args.file}, every pixel"
+    numbers = f"largest difference {comparison.largest} of 255, PSNR {comparison.psnr:.1f} dB"
+    if equal:
+        return f"the same picture as {args.file} within the tolerance of {args.tolerance}: {numbers}"
+    return f"not the picture in {args.file}: {numbers}; a difference of {args.tolerance} is tolerated"

@@ -1,0 +1,126 @@
+"""From the recipe of any tool to a record that can be replayed, with a list of what is lost on the way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sukashi.diffusion.names import grid_key, split
+from sukashi.metadata.recipe import Recipe
+
+TAG = re.compile(r"\s*<(?:lora|lyco|hypernet):[^<>]*>")
+SYNTAX = re.compile(r"[()\[\]]|\bAND\b|\bBREAK\b")
+NOISE = {"GPU": "nv", "NV": "nv", "CUDA": "nv", "CPU": "cpu"}  # a GPU of A1111's is one of NVIDIA's
+# What tools write that does not change the picture, or is handled apart.
+HARMLESS = {
+    "Version",
+    "VAE hash",
+    "Lora hashes",
+    "TI hashes",
+    "Model hash",
+    "Hashes",
+    "User",
+    "App",
+    "Backend",
+    "Pipeline",
+}
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A record as ``tasks.replay`` takes it. ``ours``: it is sukashi's own, nothing had to be translated."""
+
+    record: Mapping[str, Any]
+    ours: bool
+    lost: tuple[str, ...] = ()  # sentences on what could not be honoured
+
+
+def translate(recipe: Recipe) -> Translation:
+    """Our own record as it is; another tool's as near as we come."""
+    if recipe.tool == "sukashi" and isinstance(recipe.raw.get("settings"), Mapping):
+        return Translation(recipe.raw, ours=True)
+    lost: list[str] = []
+    raw = {key: value for key, value in recipe.raw.items() if key not in HARMLESS}
+    settings = {
+        "prompt": without_tags(recipe.prompt),
+        "negative_prompt": without_tags(recipe.negative_prompt) or None,
+        "width": recipe.width,
+        "height": recipe.height,
+        "steps": recipe.steps,
+        "guidance": recipe.guidance,
+        "sampler": known(recipe.sampler, "sampler", lambda name: split(name)[0], lost),
+        "grid": known(
+            recipe.grid, "schedule", lambda name: "automatic" if name == "Automatic" else grid_key(name), lost
+        ),
+        "eta": number(raw.pop("Eta", None)),
+        "rescale": number(raw.pop("CFG rescale", None)) or 0.0,
+        "seed": seed(recipe, lost),
+        "clip_skip": max(1, recipe.clip_skip or 1),
+        "rng": noise(recipe, lost),
+    }
+    lost += unhonoured(recipe, raw)
+    record = {
+        "task": "text-to-image",
+        "model": recipe.model or "",
+        "model_hash": recipe.model_hash,
+        "settings": settings,
+    }
+    return Translation(record, ours=False, lost=tuple(lost))
+
+
+def without_tags(prompt: str) -> str:
+    """The prompt without ``<lora:...>`` and ``<hypernet:...>``."""
+    return TAG.sub("", prompt).strip() if TAG.search(prompt) else prompt
+
+
+def known(name: str | None, what: str, convert: Any, lost: list[str]) -> str | None:
+    """Our name for theirs; one we do not have is lost and left to the model."""
+    if not name:
+        return None
+    try:
+        return str(convert(name))
+    except ValueError:
+        lost.append(f"{what} {name!r} is not known here: the model's own is used")
+        return None
+
+
+def number(value: Any) -> float | None:
+    """A number, or None for what is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def seed(recipe: Recipe, lost: list[str]) -> int | None:
+    """The seed, where it can be one."""
+    if recipe.seed is None or not 0 <= recipe.seed < 2**64:
+        lost.append(f"the seed is {'not given' if recipe.seed is None else recipe.seed}: a random one is used")
+        return None
+    return recipe.seed
+
+
+def noise(recipe: Recipe, lost: list[str]) -> str:
+    """Whose noise: A1111 on a GPU drew CUDA's, ComfyUI the CPU's."""
+    if recipe.rng and recipe.rng.upper() in NOISE:
+        return NOISE[recipe.rng.upper()]
+    if recipe.rng or recipe.tool not in ("ComfyUI", "sukashi"):
+        lost.append(f"the kind of noise is {recipe.rng or 'not given'}: that of a CPU is used")
+    return "cpu"
+
+
+def unhonoured(recipe: Recipe, raw: Mapping[str, Any]) -> list[str]:
+    """Everything else that shaped their picture and will not shape ours."""
+    lost = [f"LoRA {lora.name} is not applied" for lora in recipe.loras]
+    lost += [f"embedding {name} is not applied" for name in recipe.embeddings]
+    if recipe.denoising_strength is not None:
+        lost.append(f"it began from another picture (strength {recipe.denoising_strength:g}), which is not there")
+    if SYNTAX.search(without_tags(recipe.prompt) + without_tags(recipe.negative_prompt)):
+        lost.append("brackets, AND and BREAK in the prompts are drawn as plain words")
+    if TAG.search(recipe.prompt + recipe.negative_prompt):
+        lost.append("tags like <lora:...> are left out of the prompts")
+    if recipe.tool in ("ComfyUI", "InvokeAI", "NovelAI", "Fooocus"):
+        return lost + [f"what else {recipe.tool} did is not repeated"] * bool(raw)
+    return lost + [f"{key}: {str(value)[:60]} is not honoured" for key, value in raw.items()]
