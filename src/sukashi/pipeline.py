@@ -19,7 +19,6 @@ from sukashi.diffusion.denoiser import Conditioning, embed_guidance, guided
 from sukashi.diffusion.names import resolve
 from sukashi.diffusion.noise import per_picture
 from sukashi.diffusion.plan import Plan
-from sukashi.diffusion.schedule import NoiseSchedule
 from sukashi.diffusion.types import Denoise, Noise, Step
 from sukashi.pictures import to_pictures
 from sukashi.precision import guarded
@@ -47,7 +46,7 @@ class Pipeline:
     ) -> None:
         self.parts, self.name, self.loading = parts, name, dict(loading or {})
         self.unet, self.vae = parts.unet, parts.vae
-        self.schedule = NoiseSchedule(parts.scheduler)
+        self.published = resolve(parts.scheduler.get("_class_name", "ddim"), None, parts.scheduler)
         self.defaults = dict(defaults)
         self.unknown_words = unknown_words
 
@@ -178,6 +177,8 @@ class Pipeline:
 
     def plan(self, settings: Settings) -> Plan:
         """The sampler and grid that the settings name, else those the model was published with."""
+        if settings.sampler is settings.grid is settings.eta is None:
+            return self.published
         config, options = self.parts.scheduler, {} if settings.eta is None else {"eta": settings.eta}
         return resolve(settings.sampler or config.get("_class_name", "ddim"), settings.grid, config, **options)
 
@@ -202,7 +203,7 @@ class Pipeline:
         if width := self.unet.config.guidance_dim:  # an LCM is told the scale and needs no second branch
             told = embed_guidance(guidance, width, len(wanted.context)).to(wanted.context)
             wanted, unwanted = replace(wanted, guidance=told), None
-        return guided(unet, self.schedule.predicts, wanted, unwanted, guidance, settings.rescale)
+        return guided(unet, self.published.schedule.predicts, wanted, unwanted, guidance, settings.rescale)
 
     def finish(self, run: Run, x: Tensor, start: float) -> Result:
         """Clean latents (B, C, h, w) -> pictures, with the facts of their run; ``start`` is when it began."""
