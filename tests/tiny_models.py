@@ -10,7 +10,6 @@ import torch
 from sukashi.families import FAMILIES, Family
 from sukashi.nets.clip import CLIPText
 from sukashi.nets.tokenizer import Tokenizer
-from sukashi.nets.tokenizer_folder import settings
 from sukashi.nets.unet import UNet
 from sukashi.nets.vae import VAE
 from sukashi.nets.vocabulary import from_merges
@@ -66,7 +65,7 @@ def tiny_model(name: str) -> Parts:
         net.load_state_dict(state)
         return net.requires_grad_(False).eval()
 
-    tokenizers = tuple(Tokenizer(from_merges(MERGES), settings(pad)) for pad in family.pad)
+    tokenizers = tuple(Tokenizer(from_merges(MERGES)).with_pad(pad) for pad in family.pad)
     report = LoadReport("random", family.name, family.predicts, "the test", ())
     texts = tuple(random(CLIPText(config)) for config in family.text)
     return Parts(family, random(UNet(family.unet)), random(VAE(family.vae)), texts, tokenizers, report)
