@@ -103,7 +103,7 @@ class UNet2DConditionModel(View):
         cross_attention_kwargs: Mapping[str, Any] | None = None,
         added_cond_kwargs: Mapping[str, Tensor] | None = None,
         return_dict: bool = True,
-    ) -> UNet2DConditionOutput | tuple[Tensor, ...]:
+    ) -> Any:
         """Sample (B, C, h, w), timestep () or (B,), encoder_hidden_states (B, T, D) -> sample (B, C, h, w).
 
         ``class_labels`` (B,): the noise level of an x4 upscaler; ``timestep_cond`` (B, G): the guidance of an LCM;
@@ -202,16 +202,12 @@ class AutoencoderKL(View):
         net, _ = components.load_vae(folder, FAMILIES["sd1"].vae, hold)
         return cls(net.eval())
 
-    def encode(
-        self, x: Tensor, return_dict: bool = True
-    ) -> AutoencoderKLOutput | tuple[DiagonalGaussianDistribution, ...]:
+    def encode(self, x: Tensor, return_dict: bool = True) -> Any:
         """Images (B, 3, H, W) in -1..1 -> the distribution of their latents (B, C, h, w), unscaled."""
         found = DiagonalGaussianDistribution(*self.net.posterior(x))
         return AutoencoderKLOutput(found) if return_dict else (found,)
 
-    def decode(
-        self, z: Tensor, return_dict: bool = True, generator: Generators = None
-    ) -> DecoderOutput | tuple[Tensor, ...]:
+    def decode(self, z: Tensor, return_dict: bool = True, generator: Generators = None) -> Any:
         """Unscaled latents (B, C, h, w) -> images (B, 3, H, W) about -1..1. Nothing is drawn from ``generator``."""
         if self.net.config.post_quant_conv:
             z = self.net.post_quant_conv(z)
@@ -220,7 +216,7 @@ class AutoencoderKL(View):
 
     def forward(
         self, sample: Tensor, sample_posterior: bool = False, return_dict: bool = True, generator: Generators = None
-    ) -> DecoderOutput | tuple[Tensor, ...]:
+    ) -> Any:
         """Images (B, 3, H, W) there and back, by the mean of the latents or a sample of them."""
         found = DiagonalGaussianDistribution(*self.net.posterior(sample))
         return self.decode(found.sample(generator) if sample_posterior else found.mode(), return_dict)

@@ -52,12 +52,15 @@ class Scheduler:
     fractional: ClassVar[bool] = False  # timesteps are floating numbers
     order: ClassVar[int] = 1
     takes_eta: ClassVar[bool] = False
-    idle_draws: ClassVar[int] = 0  # noises diffusers draws and leaves unused before each one that it uses
+    home: ClassVar[str]  # the class of diffusers whose keys and sampler it has
+
+    def __init_subclass__(cls) -> None:
+        cls.home = cls.__name__ if cls.__name__ in DEFAULTS else cls.home
 
     def __init__(self, num_train_timesteps: int | None = None, **keys: Any) -> None:
-        name = type(self).__name__
-        if unknown := set(keys) - set(DEFAULTS[name]):
-            raise TypeError(f"{name} has no {', '.join(sorted(unknown))}; it has: {', '.join(DEFAULTS[name])}")
+        if unknown := set(keys) - set(DEFAULTS[self.home]):
+            has = ", ".join(DEFAULTS[self.home])
+            raise TypeError(f"{self.home} has no {', '.join(sorted(unknown))}; it has: {has}")
         if num_train_timesteps is not None:
             keys["num_train_timesteps"] = num_train_timesteps
         self._build(keys)
@@ -87,9 +90,8 @@ class Scheduler:
         return cls.from_config(json.loads((folder / inside).read_text(encoding="utf-8")), **keys)
 
     def _build(self, keys: Mapping[str, Any]) -> None:
-        name = type(self).__name__
-        values = complete({**keys, "_class_name": name})
-        self.config = Config({**values, DEFAULTED: sorted(set(DEFAULTS[name]) - set(keys))})
+        values = complete({**keys, "_class_name": self.home})
+        self.config = Config({**values, DEFAULTED: sorted(set(DEFAULTS[self.home]) - set(keys))})
         self.schedule = NoiseSchedule(values)
         self.num_inference_steps: int | None = None
         self._levels: list[Level] = []
@@ -230,7 +232,7 @@ class Scheduler:
     def _call_at(self, timestep: float | Tensor) -> int:
         """Which call a timestep means: the next one, if it fits, else the one that a new run would begin with."""
         if not self._calls:
-            if type(self).__name__ != "DDPMScheduler":
+            if self.home != "DDPMScheduler":
                 raise ValueError("the number of steps is not known: call set_timesteps first")
             self.set_timesteps(self.schedule.steps)
         expected = self._next if self._next is not None else self._begin
@@ -258,8 +260,8 @@ class Scheduler:
         generator: Generators = None,
         variance_noise: Tensor | None = None,
         return_dict: bool = True,
-    ) -> SchedulerOutput | tuple[Tensor, ...]:
-        """From a timestep to the next: model_output and sample, both (B, C, h, w), -> ``prev_sample``.
+    ) -> Any:
+        """From a timestep to the next: model_output and sample, both (B, C, h, w), -> a ``SchedulerOutput`` or tuple.
 
         ``eta`` is DDIM's and TCD's fresh noise, drawn by ``generator`` or given as ``variance_noise``. A run may begin
         anywhere in ``timesteps`` and the sample may be changed between steps. ``pred_original_sample`` can be
@@ -289,14 +291,8 @@ class Scheduler:
         return Stepper(start, asks_once=plan.calls(len(levels) - 1) == len(levels) - 1)
 
     def noise(self, like: Tensor, generator: Generators) -> Noise:
-        """The noise that diffusers' class would use, drawn at each call in the shape, type and place of ``like``."""
-
-        def draw() -> Tensor:
-            for _ in range(self.idle_draws):
-                randn(like.shape, generator, like.device, like.dtype)
-            return randn(like.shape, generator, like.device, like.dtype).float()
-
-        return draw
+        """A source of noise in the shape, type and place of ``like``, as diffusers draws it."""
+        return lambda: randn(like.shape, generator, like.device, like.dtype).float()
 
     # ---------------------------------------------------------------------------------------------- the other way
 

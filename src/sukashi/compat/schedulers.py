@@ -59,7 +59,6 @@ class KDPM2AncestralDiscreteScheduler(Scheduler):
 
     exploding = fractional = True
     order = 2
-    idle_draws = 1  # it draws at both calls of a step and uses the second
 
 
 class DPMSolverSDEScheduler(Scheduler):
