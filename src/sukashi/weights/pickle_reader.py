@@ -97,7 +97,6 @@ class ParameterDict(dict[str, Any]):
 
 # Classes found in the checkpoints of trainers, beside the weights; they are never imported.
 INERT = {
-    "_codecs encode",
     "argparse Namespace",
     "numpy dtype",
     "numpy ndarray",
@@ -128,7 +127,13 @@ def rebuild_typed(flat: Tensor, offset: int, size: Any, stride: Any, grad: objec
     return rebuild(flat.view(dtype.value), offset, size, stride)
 
 
+def as_bytes(text: str, encoding: str) -> bytes:
+    """Bytes, which old pickles write as text in Latin-1."""
+    return text.encode("latin-1" if encoding in ("latin1", "latin-1") else "utf-8")
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "_codecs encode": as_bytes,
     "collections OrderedDict": OrderedDict,
     "collections defaultdict": lambda *_: {},
     "torch Size": lambda sizes=(): torch.Size(sizes),
@@ -195,7 +200,9 @@ def read_pickle(path: str | Path) -> Any:
     """
     path = Path(path)
     try:
-        return read_archive(path) if zipfile.is_zipfile(path) else read_legacy(path)
+        with path.open("rb") as file:
+            zipped = file.read(2) == b"PK"
+        return read_archive(path) if zipped else read_legacy(path)
     except (PickleError, CheckpointError) as error:
         raise type(error)(f"{path}: {error}") from None
     except MemoryError:

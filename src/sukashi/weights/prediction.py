@@ -50,7 +50,7 @@ def from_yaml(path: Path) -> str | None:
     if match := re.search(r"denoiser_scaling\.(Eps|V)Scaling", text):
         return SPELLINGS[match[1].lower()]
     # LDM's models predict epsilon unless their yaml says otherwise
-    return "epsilon" if re.search(r"target:\s*ldm\.models\.diffusion", text) else None
+    return "epsilon" if re.search(r"target:\s*[\w.]*diffusion\.ddpm", text) else None
 
 
 def decide(

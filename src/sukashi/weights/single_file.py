@@ -208,8 +208,10 @@ def settle(family: Family, file: TensorFile, path: Path, unet: UNet, request: Re
         verdict = probe(unet)
     if verdict is None:
         verdict = Verdict(family.predicts, f"the default of {family.name}: nothing in or beside the file says")
-    if family == FAMILIES["sd2"] and verdict.predicts == "v_prediction":
-        family = FAMILIES["sd2-v"]
+    kin = FAMILIES["sd2-v" if verdict.predicts == "v_prediction" else "sd2"]
+    if family.name in ("sd2", "sd2-v") and family.name != kin.name:
+        size = kin.size if family.size == FAMILIES[family.name].size else family.size
+        family = replace(kin, unet=family.unet, vae=family.vae, text=family.text, size=size)
     return replace(family, scheduler=with_prediction(family.scheduler, verdict)), verdict.evidence
 
 
