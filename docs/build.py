@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 import sys
+import warnings
 from pathlib import Path
 
 import pdoc
@@ -13,6 +14,7 @@ import sukashi
 
 def main(folder: Path) -> None:
     """Write one page per module of the package into ``folder``."""
+    warnings.filterwarnings("ignore", "Error parsing type annotation", module="pdoc")  # shown as written, then
     names = [found.name for found in pkgutil.walk_packages(sukashi.__path__, "sukashi.")]
     public = [name for name in names if not any(part.startswith("_") for part in name.split("."))]
     pdoc.render.configure(docformat="markdown", footer_text=f"Sukashi {sukashi.__version__}", search=True)
