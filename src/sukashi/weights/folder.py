@@ -12,7 +12,6 @@ from sukashi.weights.components import (
     components,
     load_text,
     load_vae,
-    read_json,
     read_text_config,
     read_unet_config,
     read_vae_config,
@@ -21,6 +20,7 @@ from sukashi.weights.components import (
     vae_from_folder,
 )
 from sukashi.weights.errors import CheckpointError, ConfigError
+from sukashi.weights.files import read_json
 from sukashi.weights.parts import LoadReport, Parts, Request
 from sukashi.weights.prediction import prediction_type_named
 from sukashi.weights.vocabulary import find_vocabulary, folder_vocabularies, open_tokenizers

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from sukashi.weights.components import STEMS, choose_weights, read_json, shards
 from sukashi.weights.errors import CheckpointError, HubError
+from sukashi.weights.files import STEMS, choose_weights, shards
 
 # Owners deleted these; the right side are re-uploads by others.
 MOVED = (
@@ -101,7 +101,7 @@ def download(repo: str, name: HubName, variant: str | None) -> Path:
     if name.file and name.file not in there:
         raise HubError(f"{repo} has no file {name.file}; it has {', '.join(f for f in there if f.endswith(SINGLE))}")
     wanted = [name.file] if name.file else wanted_files(there, variant)
-    folder = Path(snapshot_download(repo, revision=info.sha, allow_patterns=wanted))
+    folder = Path(snapshot_download(repo, revision=name.revision, allow_patterns=wanted))
     more = {
         s.relative_to(folder).as_posix()
         for f in wanted
@@ -109,7 +109,7 @@ def download(repo: str, name: HubName, variant: str | None) -> Path:
         for s in shards(folder / f)
     }
     if more:
-        snapshot_download(repo, revision=info.sha, allow_patterns=sorted(more))
+        snapshot_download(repo, revision=name.revision, allow_patterns=sorted(more))
     return folder
 
 
@@ -173,8 +173,3 @@ def is_offline() -> bool:
 def first_line(error: Exception) -> str:
     """The message of an error without the advice that follows it."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def model_title(folder: Path) -> str:
-    """The pipeline class that a model_index.json names, for lists of models."""
-    return str(read_json(folder / "model_index.json").get("_class_name", "?"))

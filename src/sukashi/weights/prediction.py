@@ -16,6 +16,7 @@ import torch
 from sukashi.families import Family
 from sukashi.nets.unet import UNet
 from sukashi.weights.errors import ConfigError
+from sukashi.weights.files import read_json
 
 SPELLINGS = {
     "epsilon": "epsilon",
@@ -84,8 +85,6 @@ def decide(
 
 def read_scheduler_type(path: Path) -> str | None:
     """``prediction_type`` of a scheduler_config.json, if it has one."""
-    from sukashi.weights.components import read_json
-
     value = read_json(path).get("prediction_type")
     return prediction_type_named(value) if isinstance(value, str) else None
 
