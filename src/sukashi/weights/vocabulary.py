@@ -38,7 +38,7 @@ class Vocabulary:
     files: tuple[tuple[str, str], ...] = ()  # names and contents, where they came in the header of a checkpoint
 
     def open(self) -> Tokenizer:
-        """Read it."""
+        """Read it, with the padding of its own files."""
         from sukashi.nets.tokenizer import Tokenizer
 
         if self.files:
@@ -46,8 +46,7 @@ class Vocabulary:
                 for name, text in self.files:
                     (Path(folder) / Path(name).name).write_text(text, encoding="utf-8")
                 return Tokenizer.from_folder(folder)
-        tokenizer = Tokenizer.from_instant_clip() if self.folder is None else Tokenizer.from_folder(self.folder)
-        return tokenizer if self.pad in (None, tokenizer.settings.pad) else tokenizer.with_pad(str(self.pad))
+        return Tokenizer.from_instant_clip() if self.folder is None else Tokenizer.from_folder(self.folder)
 
 
 def has_vocabulary(folder: Path) -> bool:
@@ -100,7 +99,7 @@ def find_vocabulary(
     raise CheckpointError(
         "a single file holds no words for its text encoder: put a tokenizer folder (vocab.json and merges.txt, or "
         f"tokenizer.json) beside it or name one (vocabulary=...), or let {CLIP_REPO} be fetched from the hub, or "
-        "pip install sukashi[clip]"
+        "pip install 'sukashi[clip]'"
     )
 
 
@@ -124,6 +123,14 @@ def embedded_vocabularies(metadata: Mapping[str, str], family: Family) -> tuple[
 
 
 def open_tokenizers(vocabularies: tuple[Vocabulary, ...]) -> tuple[Tokenizer, ...]:
-    """Read them, equal ones once."""
-    opened = {vocabulary: vocabulary.open() for vocabulary in vocabularies}
-    return tuple(opened[vocabulary] for vocabulary in vocabularies)
+    """Read them, each vocabulary once, and have them pad as they should."""
+    opened: dict[Vocabulary, Tokenizer] = {}
+    tokenizers = []
+    for vocabulary in vocabularies:
+        words = replace(vocabulary, pad=None)
+        if words not in opened:
+            opened[words] = words.open()
+        tokenizer = opened[words]
+        pads = vocabulary.pad in (None, tokenizer.settings.pad)
+        tokenizers.append(tokenizer if pads else tokenizer.with_pad(str(vocabulary.pad)))
+    return tuple(tokenizers)
