@@ -20,6 +20,7 @@ from sukashi.compat import DiffusionPipeline
 from sukashi.compat.schedulers import CLASSES
 
 TOLERANCE = 1e-4
+SINES_OF_THOUSANDS = 1e-3  # timestep_cond: sin(5000 f) in float32, where versions of torch differ in the last bit of f
 DRAWN = [
     "test_stable_diffusion_ddim__tiny-sd1",
     "test_stable_diffusion_ddim__tiny-sd2",
@@ -66,7 +67,7 @@ class Recorder:
             at = f"{name}{self.count(name)}"
             self.seen[f"{at}.input_ids"] = inputs[0]
             self.seen[f"{at}.last_hidden_state"] = out.last_hidden_state
-            self.seen[f"{at}.pooled"] = out["pooler_output" if "pooler_output" in out.keys() else "text_embeds"]
+            self.seen[f"{at}.pooled"] = out["pooler_output" if "pooler_output" in out else "text_embeds"]
             if out.hidden_states is not None:
                 self.seen[f"{at}.penultimate"] = out.hidden_states[-2]
 
