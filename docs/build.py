@@ -15,10 +15,11 @@ import sukashi
 def main(folder: Path) -> None:
     """Write one page per module of the package into ``folder``."""
     warnings.filterwarnings("ignore", "Error parsing type annotation", module="pdoc")  # shown as written, then
-    names = [found.name for found in pkgutil.walk_packages(sukashi.__path__, "sukashi.")]
-    public = [name for name in names if not any(part.startswith("_") for part in name.split("."))]
+    inside = [found.name for found in pkgutil.iter_modules(sukashi.__path__, "sukashi.")]  # with all that is in them
+    for name in sukashi.__all__:  # found when asked for, and pdoc does not ask
+        setattr(sukashi, name, getattr(sukashi, name))
     pdoc.render.configure(docformat="markdown", footer_text=f"Sukashi {sukashi.__version__}", search=True)
-    pdoc.pdoc("sukashi", *public, output_directory=folder)
+    pdoc.pdoc("sukashi", *inside, output_directory=folder)
 
 
 if __name__ == "__main__":
