@@ -64,7 +64,8 @@ def pndm(
 ) -> Iterator[Step]:
     """PNDM with three steps of pseudo Runge-Kutta first (arXiv:2202.09778, algorithm 2): n steps are n + 9 calls.
 
-    ``at_step(t)`` is the level of a training step; the half steps fall on whole ones, as in diffusers.
+    ``at_step(t)`` is the level of a training step. As in diffusers half steps are whole training steps, so that where a
+    step is odd there are two of them, and the model is told the lower.
     """
     past: list[Tensor] = []  # slopes, newest first
     for i, (now, to) in enumerate(pairwise(levels)):
@@ -72,8 +73,10 @@ def pndm(
         slope = slope_of(p, now, average_v)
         past = [slope, *past[:3]]
         if i < 3 and to is not levels[-1]:
-            half = at_step(now.t - int(now.t - to.t) // 2)
-            second = slope_of(denoise(follow(slope, x, now, half, average_v), half), half, average_v)
+            distance = int(now.t - to.t) // 2
+            half = at_step(to.t + distance)
+            upper = at_step(now.t - distance)._replace(t=half.t)
+            second = slope_of(denoise(follow(slope, x, now, upper, average_v), upper), upper, average_v)
             third = slope_of(denoise(follow(second, x, now, half, average_v), half), half, average_v)
             fourth = slope_of(denoise(follow(third, x, now, to, average_v), to), to, average_v)
             slope = (slope + 2 * second + 2 * third + fourth) / 6

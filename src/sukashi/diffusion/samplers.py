@@ -145,7 +145,7 @@ def lagrange_weights(nodes: Sequence[float], end: float) -> list[float]:
     weights = []
     for j, at_j in enumerate(u):
         others = u[:j] + u[j + 1 :]
-        area = np.polyint(np.poly(others))
+        area = np.polyint(np.atleast_1d(np.poly(others)))
         weights.append(float(np.polyval(area, end - nodes[0])) / math.prod(at_j - other for other in others))
     return weights
 

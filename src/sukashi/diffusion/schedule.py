@@ -50,9 +50,10 @@ class NoiseSchedule:
         if self.config.get("rescale_betas_zero_snr"):
             signal = torch.cumprod(1.0 - zero_terminal_snr(betas(self.config)), dim=0)
             signal[-1] = 0.0 if class_of(self.config) in EXACT_ZERO and not finite_sigma else TINY_SIGNAL
+        ve = ((1.0 - signal) / signal).sqrt()
         self.signal: NDArray[np.float64] = signal.double().numpy()
-        with np.errstate(divide="ignore"):
-            self.ve: NDArray[np.float64] = np.sqrt((1.0 - self.signal) / self.signal)
+        self.ve: NDArray[np.float64] = ve.double().numpy()
+        self.log_ve: NDArray[np.float64] = ve.log().double().numpy()
         self.steps = len(self.signal)
         self.predicts: str = self.config["prediction_type"]
         self.offset: int = self.config.get("steps_offset", 0)
@@ -81,9 +82,11 @@ class NoiseSchedule:
             raise ValueError(f"sigma {ve} is not a noise level; accepted: 0 and above")
         if ve == 0:
             return CLEAN
-        with np.errstate(divide="ignore"):
-            t = np.interp(math.log(ve), np.log(self.ve), np.arange(self.steps))
-        return level(float(t), float(ve))
+        log = math.log(ve)
+        low = min(max(int(np.searchsorted(self.log_ve, log, side="right")) - 1, 0), self.steps - 2)
+        a, b = self.log_ve[low], self.log_ve[low + 1]
+        part = min(max((a - log) / (a - b), 0.0), 1.0)
+        return level(float((1 - part) * low + part * (low + 1)), float(ve))
 
 
 def level(t: float, ve: float) -> Level:
