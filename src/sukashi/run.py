@@ -76,5 +76,7 @@ class Result:
             "task": "text-to-image",
             "model": self.model,
             "loading": loading,
+            "sampler": self.sampler,
+            "grid": self.grid,
             "settings": settings,
         }

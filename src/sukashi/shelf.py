@@ -113,7 +113,7 @@ def more_places(yaml: Path) -> list[Path]:
     """The checkpoint folders that ComfyUI's ``extra_model_paths.yaml`` names: ``base_path`` and ``checkpoints``."""
     if not yaml.is_file():
         return []
-    places, base = [], Path()
+    places, base = [], yaml.parent
     lines = [re.sub(r"(^|\s)#.*", "", line).rstrip() for line in yaml.read_text(encoding="utf-8").splitlines()]
     block = -1  # the indentation of a "checkpoints: |" whose lines follow
     for line in filter(None, lines):
@@ -124,7 +124,7 @@ def more_places(yaml: Path) -> list[Path]:
             continue
         block = -1
         if indent == 0:
-            base = Path()
+            base = yaml.parent
         elif key == "base_path":
             base = yaml.parent / Path(value).expanduser()
         elif key == "checkpoints" and value in ("|", ">", "|-", ">-"):

@@ -28,7 +28,7 @@ from sukashi.settings import Settings
 from sukashi.shelf import fingerprint as file_fingerprint
 
 Show = Callable[[Run], Iterable[Step]]  # iterates a run; a progress bar is one that also draws itself
-CHEAP = 2**28  # bytes that are hashed without being asked: a moment's work
+CHEAP = 2**26  # bytes that are hashed without being asked: a moment's work
 
 # fmt: off
 GRID_LABELS = {  # of A1111, where it has them

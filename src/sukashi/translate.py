@@ -13,6 +13,8 @@ from sukashi.metadata.recipe import Recipe
 TAG = re.compile(r"\s*<(?:lora|lyco|hypernet):[^<>]*>")
 SYNTAX = re.compile(r"[()\[\]]|\bAND\b|\bBREAK\b")
 NOISE = {"GPU": "nv", "NV": "nv", "CUDA": "nv", "CPU": "cpu"}  # a GPU of A1111's is one of NVIDIA's
+SCHEDULES = {"discrete": "uniform", "default": "uniform"}  # stable-diffusion.cpp's names for k-diffusion's own
+DEFAULT_SCHEDULES = {"stable-diffusion.cpp": "discrete"}  # what a tool does that does not write its schedule
 # What tools write that does not change the picture, or is handled apart.
 HARMLESS = {
     "Version",
@@ -43,6 +45,7 @@ def translate(recipe: Recipe) -> Translation:
         return Translation(recipe.raw, ours=True)
     lost: list[str] = []
     raw = {key: value for key, value in recipe.raw.items() if key not in HARMLESS}
+    sampler, grid = sampler_of(recipe, lost)
     settings = {
         "prompt": without_tags(recipe.prompt),
         "negative_prompt": without_tags(recipe.negative_prompt) or None,
@@ -50,10 +53,8 @@ def translate(recipe: Recipe) -> Translation:
         "height": recipe.height,
         "steps": recipe.steps,
         "guidance": recipe.guidance,
-        "sampler": known(recipe.sampler, "sampler", lambda name: split(name)[0], lost),
-        "grid": known(
-            recipe.grid, "schedule", lambda name: "automatic" if name == "Automatic" else grid_key(name), lost
-        ),
+        "sampler": sampler,
+        "grid": grid_of(recipe, grid, lost),
         "eta": number(raw.pop("Eta", None)),
         "rescale": number(raw.pop("CFG rescale", None)) or 0.0,
         "seed": seed(recipe, lost),
@@ -75,14 +76,26 @@ def without_tags(prompt: str) -> str:
     return TAG.sub("", prompt).strip() if TAG.search(prompt) else prompt
 
 
-def known(name: str | None, what: str, convert: Any, lost: list[str]) -> str | None:
-    """Our name for theirs; one we do not have is lost and left to the model."""
-    if not name:
-        return None
+def sampler_of(recipe: Recipe, lost: list[str]) -> tuple[str | None, str | None]:
+    """Our names for the sampler and for the schedule that its name ends in; one we do not have is left to the model."""
+    if not recipe.sampler:
+        return None, None
     try:
-        return str(convert(name))
+        return split(recipe.sampler)
     except ValueError:
-        lost.append(f"{what} {name!r} is not known here: the model's own is used")
+        lost.append(f"sampler {recipe.sampler!r} is not known here: the model's own is used")
+        return None, None
+
+
+def grid_of(recipe: Recipe, in_name: str | None, lost: list[str]) -> str | None:
+    """Our name for the schedule, "automatic" where A1111 chose it."""
+    name = (recipe.grid or in_name or DEFAULT_SCHEDULES.get(recipe.tool, "")).lower()
+    if not name or name == "automatic":
+        return name or None
+    try:
+        return str(grid_key(SCHEDULES.get(name, name)))
+    except ValueError:
+        lost.append(f"schedule {recipe.grid!r} is not known here: the model's own is used")
         return None
 
 

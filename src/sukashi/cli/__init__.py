@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     speak_safely()
     if not words:
-        print(overview(), end="")
+        print(overview(), end="", file=sys.stderr)
         return USAGE
     try:
         args = parse(words)

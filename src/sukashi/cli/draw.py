@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import secrets
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sukashi.cli.exits import OK, Misuse
+from sukashi.cli.parser import VERBS
 from sukashi.cli.progress import watched
 from sukashi.outputs import Target
 from sukashi.settings import Settings
@@ -72,15 +74,22 @@ def pairs(prompts: list[str], args: argparse.Namespace) -> Iterator[tuple[str, i
 def prompts_of(args: argparse.Namespace) -> list[str]:
     """The prompts, from wherever they were given: exactly one place is accepted."""
     if len(args.words) > 1:
-        raise Misuse(
-            f"there are {len(args.words)} prompts ({', '.join(map(repr, args.words[:3]))}); quote the words of one, "
-            'as in sukashi "a red hat", and put several into a file (--prompt-file)'
-        )
+        raise Misuse(about_words(args.words))
     given = [*args.words, *([args.prompt] if args.prompt is not None else [])]
     if len(given) + (args.prompt_file is not None) != 1:
         which = "a prompt is missing" if not given else "the prompt is given twice"
         raise Misuse(f'{which}; say it once, as in sukashi "a cat", or with -p or with --prompt-file')
     return read_prompts(args.prompt_file) if args.prompt_file is not None else given
+
+
+def about_words(words: list[str]) -> str:
+    """Why several words cannot be one prompt, and what was probably meant."""
+    near = [verb for word in words for verb in difflib.get_close_matches(word, VERBS, 1)]
+    verb = f"; a verb comes first, as in sukashi {near[0]} ..." if near else ""
+    return (
+        f"there are {len(words)} prompts ({', '.join(map(repr, words[:3]))}); quote the words of one, as in "
+        f'sukashi "a red hat", and put several into a file (--prompt-file){verb}'
+    )
 
 
 def read_prompts(name: str) -> list[str]:

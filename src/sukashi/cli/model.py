@@ -44,31 +44,35 @@ def load(args: argparse.Namespace, recorded: Mapping[str, Any] | None = None) ->
             args.model, device=place, dtype=dtype(args.dtype, recorded), offline=args.offline, **(known | chosen)
         )
     except OSError as error:  # HubError is one
-        raise Unloadable(f"{args.model} cannot be loaded: {unprefixed(named(error), args.model)}") from error
+        raise Unloadable(about(args.model, named(error))) from error
     except ValueError as error:
-        raise Unloadable(f"{args.model} cannot be loaded: {unprefixed(str(error), args.model)}") from error
+        raise Unloadable(about(args.model, str(error))) from error
     except (RuntimeError, KeyError) as error:
-        raise Unloadable(f"{args.model} cannot be loaded: {type(error).__name__}: {first_line(error)}") from error
+        raise Unloadable(about(args.model, f"{type(error).__name__}: {first_line(error)}")) from error
     if args.verbose:
         print(pipe.parts.report, file=sys.stderr)
     return pipe
 
 
-def unprefixed(message: str, model: str) -> str:
-    """The message without the model's name in front, which is said already."""
-    return message.removeprefix(f"{model}: ").removeprefix(f"{model} ")
+def about(model: str, message: str) -> str:
+    """The loader's complaint, which mostly begins with the model's name already."""
+    return message if message.startswith(model) else f"{model} cannot be loaded: {message}"
 
 
 def device(name: str) -> torch.device:
     """The device called ``name``, after it has held a number. Raises Misuse, naming the devices there are."""
     import torch
 
+    there = ", ".join(devices())
     try:
-        torch.zeros(1, device=name).cpu()
-        return torch.device(name)
+        found = torch.device(name)
+    except RuntimeError as error:
+        raise Misuse(f"{name!r} is not the name of a device; here there is: {there}") from error
+    try:
+        torch.zeros(1, device=found).cpu()
     except (RuntimeError, AssertionError, ValueError) as error:
-        there = ", ".join(devices())
-        raise Misuse(f"the device {name!r} cannot be used: {first_line(error)} (there is: {there})") from error
+        raise Misuse(f"the device {name!r} cannot be used: {first_line(error)}; here there is: {there}") from error
+    return found
 
 
 def device_like(recorded: str | None) -> torch.device | None:

@@ -78,8 +78,8 @@ DESCRIPTION = (
 
 
 def overview() -> str:
-    """The help of the bare ``sukashi``."""
-    return build(DRAW, named=False).format_help()
+    """What the bare ``sukashi`` says: the verbs, not all options."""
+    return f'usage: sukashi [verb] [options] "a prompt"\n\n{DESCRIPTION}\n\nsukashi --help lists all options.\n'
 
 
 def with_texts_joined(words: list[str], parser: argparse.ArgumentParser) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
 from typing import TYPE_CHECKING, Any
 
 from sukashi.cli import draw
@@ -14,7 +13,8 @@ from sukashi.cli.progress import watched
 from sukashi.outputs import Target
 
 if TYPE_CHECKING:
-    from sukashi.tasks import Comparison
+    from PIL.Image import Image
+
     from sukashi.translate import Translation
 
 LOSSY = (".jpg", ".jpeg")
@@ -22,7 +22,7 @@ LOSSY = (".jpg", ".jpeg")
 
 def run(args: argparse.Namespace) -> int:
     """Draw again with the same model and settings; with --check the exit code says whether it is the same picture."""
-    from PIL import Image
+    from PIL import Image as Picture
 
     from sukashi import tasks
     from sukashi.cli.model import load
@@ -51,15 +51,14 @@ def run(args: argparse.Namespace) -> int:
     notes += differences(found.record.get("loading"), pipe.loading)
     result = tasks.replay({**found.record, "model": args.model}, pipe, show=watched("replaying", quiet=args.quiet))
     path = tasks.save(result, target, model_hash=digest)[0] if target else None
-    comparison = None
-    if args.check:
-        with Image.open(args.file) as picture:
-            comparison = tasks.compare(picture, result.images[0])
     facts = draw.facts(pipe, result, path)
     facts["notes"] = [*notes, *facts["notes"]]
-    equal = comparison is None or comparison.within(args.tolerance)
-    report(args, facts, comparison, equal)
-    return OK if equal else FAILED
+    check = None
+    if args.check:
+        with Picture.open(args.file) as picture:
+            check = compared(args, picture, result.images[0])
+    report(args, facts, check)
+    return OK if check is None or check["equal"] else FAILED
 
 
 def prepare(args: argparse.Namespace, found: Translation, tool: str) -> list[str]:
@@ -85,35 +84,38 @@ def differences(recorded: Any, now: Any) -> list[str]:
     return [f"{key}: drawn with {recorded.get(key)}, now {now.get(key)}" for key in keys]
 
 
-def report(args: argparse.Namespace, facts: dict[str, Any], comparison: Comparison | None, equal: bool) -> None:
+def compared(args: argparse.Namespace, before: Image, now: Image) -> dict[str, Any]:
+    """How the pictures differ, as JSON values; "verdict" says it in a sentence."""
+    from sukashi.tasks import compare
+
+    try:
+        found = compare(before, now)
+    except ValueError as error:  # their sizes
+        return {"equal": False, "verdict": f"not the picture in {args.file}: {error}"}
+    equal = found.within(args.tolerance)
+    numbers = f"largest difference {found.largest} of 255, PSNR {found.psnr:.1f} dB"
+    if found.largest == 0:
+        verdict = f"the same picture as {args.file}, every pixel"
+    elif equal:
+        verdict = f"the same picture as {args.file} within the tolerance of {args.tolerance}: {numbers}"
+    else:
+        verdict = f"not the picture in {args.file}: {numbers}; a difference of {args.tolerance} is tolerated"
+        if args.file.lower().endswith(LOSSY):
+            verdict += " (a JPEG loses a little of every picture; a larger --tolerance allows for it)"
+    psnr = found.psnr if math.isfinite(found.psnr) else None
+    measured = {"largest": found.largest, "mean": found.mean, "psnr": psnr, "tolerance": args.tolerance}
+    return {"equal": equal, "verdict": verdict, **measured}
+
+
+def report(args: argparse.Namespace, facts: dict[str, Any], check: dict[str, Any] | None) -> None:
     """Say what was drawn and how it compares."""
     if args.json:
-        if comparison is not None:
-            finite = comparison.psnr if math.isfinite(comparison.psnr) else None
-            facts["check"] = {
-                "equal": equal,
-                "largest": comparison.largest,
-                "mean": comparison.mean,
-                "psnr": finite,
-                "tolerance": args.tolerance,
-            }
+        facts |= {"check": check} if check else {}
         print(json.dumps(facts, ensure_ascii=not draw.speaks_unicode()), flush=True)
         return
     if not args.quiet:
         print(draw.account(facts), flush=True)
     elif facts["path"]:
         print(facts["path"], flush=True)
-    if comparison is not None:
-        print(verdict(args, comparison, equal), flush=True)
-        if not equal and args.file.lower().endswith(LOSSY):
-            print("note: a JPEG loses a little of every picture; a larger --tolerance allows for it", file=sys.stderr)
-
-
-def verdict(args: argparse.Namespace, comparison: Comparison, equal: bool) -> str:
-    """The comparison in a sentence."""
-    if comparison.largest == 0:
-        return f"the same picture as {args.file}, every pixel"
-    numbers = f"largest difference {comparison.largest} of 255, PSNR {comparison.psnr:.1f} dB"
-    if equal:
-        return f"the same picture as {args.file} within the tolerance of {args.tolerance}: {numbers}"
-    return f"not the picture in {args.file}: {numbers}; a difference of {args.tolerance} is tolerated"
+    if check:
+        print(check["verdict"], flush=True)

@@ -1,0 +1,140 @@
+"""Models are found where the common tools keep them, by their headers alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from sukashi import kirie, shelf
+from sukashi.weights.save import save_single_file
+from tiny_models import tiny_model
+
+
+@pytest.fixture
+def tree(tmp_path: Path, model: Path) -> Path:
+    """A1111's folders with a checkpoint, a link to a folder, and things that are no models."""
+    place = tmp_path / "webui" / "models" / "Stable-diffusion"
+    (place / "mine").mkdir(parents=True)
+    save_single_file(tiny_model("sdxl"), place / "mine" / "xl.safetensors")
+    (place / "tiny").symlink_to(model)
+    save_file({"lora_unet_x.lora_down.weight": torch.zeros(2, 2)}, place / "fur.safetensors")
+    (place / "torn.safetensors").write_bytes(b"\xff" * 30)
+    save_file({"x": torch.zeros(1)}, place / "tiny.vae.safetensors")
+    (tmp_path / "webui" / "models" / "Lora").mkdir()
+    save_file({"x": torch.zeros(1)}, tmp_path / "webui" / "models" / "Lora" / "never-looked-at.safetensors")
+    return tmp_path / "webui"
+
+
+@pytest.fixture
+def cache(tmp_path: Path, model: Path, monkeypatch) -> Path:
+    """A Hugging Face cache with a model of ours and one of another kind."""
+    hub = tmp_path / "home" / "hub"
+    for name, inside in (("models--me--tiny", model), ("models--you--bert", tmp_path)):
+        snapshots = hub / name / "snapshots"
+        snapshots.mkdir(parents=True)
+        (snapshots / "abc").symlink_to(inside) if inside is model else (snapshots / "abc").mkdir()
+        (hub / name / "refs").mkdir()
+        (hub / name / "refs" / "main").write_text("abc\n")
+    save_file({"bert.weight": torch.zeros(1)}, hub / "models--you--bert" / "snapshots" / "abc" / "model.safetensors")
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    monkeypatch.setattr(kirie, "path", lambda: model)
+    return hub
+
+
+def test_every_place_is_looked_into(tree: Path, cache: Path, model: Path) -> None:
+    found = {entry.name: entry for entry in shelf.look([tree])}
+    place = tree / "models" / "Stable-diffusion"
+    assert set(found) == {
+        "kirie",
+        "me/tiny",
+        str(place / "fur.safetensors"),
+        str(place / "mine" / "xl.safetensors"),
+        str(place / "tiny"),
+        str(place / "torn.safetensors"),
+    }
+    assert found["kirie"].family == found["me/tiny"].family == "Stable Diffusion 1.x"
+    assert found["me/tiny"].where == "Hugging Face cache" and found["me/tiny"].kind == "folder"
+    large = found[str(place / "mine" / "xl.safetensors")]
+    assert (large.family, large.kind, large.predicts) == ("Stable Diffusion XL", "single file", "epsilon")
+    assert large.size == large.path.stat().st_size
+    assert found[str(place / "fur.safetensors")].family is None
+    assert "is a LoRA" in found[str(place / "fur.safetensors")].note
+    assert found[str(place / "torn.safetensors")].note
+
+
+def test_the_command_lists_them(sukashi, tree: Path, cache: Path, model: Path) -> None:
+    code, out, err = sukashi("models", tree, "--hash")
+    digest = shelf.fingerprint(model)
+    assert code == 0 and not err and "kirie\n  Stable Diffusion 1.x, folder" in out and f"sha256 {digest}" in out
+    assert "2 other files there" in out and "fur" not in out
+    assert "is a LoRA" in sukashi("models", tree, "-v").out
+    listed = [json.loads(line) for line in sukashi("models", tree, "--json").out.splitlines()]
+    assert len(listed) == 6 and {entry["family"] for entry in listed} >= {None, "Stable Diffusion XL"}
+
+
+def test_what_is_listed_can_be_loaded_by_its_name(sukashi, tree: Path, cache: Path, monkeypatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    names = [
+        json.loads(line)["name"] for line in sukashi("models", tree, "--json").out.splitlines() if '"note": ""' in line
+    ]
+    assert len(names) == 4
+    for name in names:
+        code, _, err = sukashi("a cat", "-m", name, "--steps", 1, "-W", 64, "-H", 64, "--offline")
+        assert code == 0, err
+
+
+def test_the_tree_in_this_folder_is_found_by_itself(sukashi, tree: Path, cache: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tree)
+    assert str(Path("models/Stable-diffusion/mine/xl.safetensors")) in sukashi("models").out
+
+
+def test_without_any_model_the_list_says_what_to_do(sukashi, tmp_path: Path, cache: Path, monkeypatch) -> None:
+    monkeypatch.setattr(kirie, "path", lambda: tmp_path / "missing")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "missing"))
+    code, out, _ = sukashi("models")
+    assert code == 0 and "no models were found" in out
+
+
+def test_comfyui_s_extra_paths(tmp_path: Path) -> None:
+    for name in ("far/away", "far/also", "near", "quoted one"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "extra_model_paths.yaml").write_text(
+        "# comment\n"
+        f"a111:\n    base_path: {tmp_path / 'far'}  # where it is\n    checkpoints: |\n        away\n        also\n"
+        "    vae: away\n"
+        "comfyui:\n    checkpoints: near\n    loras: nowhere\n"
+        "third:\n    base_path: ./\n    checkpoints: 'quoted one'\n"
+        "gone:\n    checkpoints: missing/\n"
+    )
+    places = shelf.more_places(tmp_path / "extra_model_paths.yaml")
+    assert [p.resolve().relative_to(tmp_path.resolve()).as_posix() for p in places] == [
+        "far/away",
+        "far/also",
+        "near",
+        "quoted one",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environment", "folder"),
+    [
+        ({"HF_HUB_CACHE": "c", "HF_HOME": "h"}, "c"),
+        ({"HF_HOME": "h", "XDG_CACHE_HOME": "x"}, "h/hub"),
+        ({"XDG_CACHE_HOME": "x"}, "x/huggingface/hub"),
+    ],
+)
+def test_where_the_cache_is(environment: dict[str, str], folder: str) -> None:
+    assert shelf.cache_folder(environment) == Path(folder)
+
+
+def test_without_variables_the_cache_is_huggingface_hub_s(monkeypatch) -> None:
+    from huggingface_hub import constants
+
+    assert shelf.cache_folder({}) == Path(constants.default_home, "huggingface", "hub").expanduser()
