@@ -116,12 +116,16 @@ class Scheduler:
         timesteps: Iterable[float] | None = None,
         sigmas: Iterable[float] | None = None,
     ) -> list[Level]:
-        """The levels of a run of n steps, or of given timesteps or sigmas (only one of the three)."""
+        """The levels of a run of n steps, or of given timesteps, or of given sigmas, the last of which is the end.
+
+        Raises ValueError when timesteps and sigmas are both given, or are no falling numbers.
+        """
         if (timesteps is not None) + (sigmas is not None) > 1:
             raise ValueError("timesteps and sigmas were both given; only one of them can be")
         timesteps = None if timesteps is None else [float(t) for t in timesteps]
         sigmas = None if sigmas is None else [float(s) for s in sigmas]
-        return self.plan().levels(n or 0, timesteps=timesteps, sigmas=sigmas)
+        levels = self.plan().levels(n or 0, timesteps=timesteps, sigmas=sigmas)
+        return levels[:-1] if sigmas and sigmas[-1] else levels
 
     def outward(self, x: Tensor, level: Level) -> Tensor:
         """Our x (B, C, h, w) at a level -> as this class has it."""
@@ -274,11 +278,11 @@ class Scheduler:
         x = self.inward(sample.float(), call.level)
         seen = read(model_output.float(), x, call.level, self.schedule.predicts)
         draw = self.noise(sample, generator) if variance_noise is None else lambda: variance_noise
-        detached = Prediction(seen.x0.detach(), seen.eps.detach())
-        x_next, used = self._stepper.tell(x.detach(), detached, draw)
+        own = Prediction(seen.x0.detach().clone(), seen.eps.detach().clone())  # what the caller has is the caller's
+        x_next, used = self._stepper.tell(x.detach().clone(), own, draw)
         self._next = index + 1
         to = self._calls[self._next].level if self._next < len(self._calls) else self._levels[-1]
-        x0 = seen.x0 if seen.x0.requires_grad else used.x0
+        x0 = seen.x0 if seen.x0.requires_grad else used.x0.clone()
         out = SchedulerOutput(self.outward(x_next, to).to(sample.dtype), x0.to(sample.dtype))
         return out if return_dict else (out.prev_sample, out.pred_original_sample)
 
