@@ -166,8 +166,9 @@ def test_what_is_no_model_folder_is_said_to_be_none(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(CheckpointError, match=r"no model_index.json, no unet/; it holds notes\.txt"):
         load_parts(tmp_path)
-    with pytest.raises(CheckpointError, match="no such file or folder, and not a hub id"):
+    with pytest.raises(CheckpointError, match="no such file or folder, and not a hub id") as caught:
         load_parts(tmp_path / "nothing.safetensors")
+    assert isinstance(caught.value, FileNotFoundError)
 
 
 def test_a_component_without_weights_says_what_it_holds(folder):

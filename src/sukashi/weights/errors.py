@@ -34,3 +34,7 @@ class CheckpointError(ValueError):
             if names:
                 lines.append(f"{kind} ({len(names)}): " + ", ".join(names[:10]) + (", ..." if len(names) > 10 else ""))
         super().__init__("\n  ".join(lines))
+
+
+class NotThereError(CheckpointError, FileNotFoundError):
+    """There is no file or folder of that name, nor can it be a hub id."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from sukashi.families import Family, family_named
-from sukashi.weights.errors import CheckpointError
+from sukashi.weights.errors import NotThereError
 from sukashi.weights.folder import load_folder
 from sukashi.weights.parts import Hold, Parts, Request
 
@@ -70,5 +70,5 @@ def locally(source: Source, *, variant: str | None = None, offline: bool = False
 
     name = hub_name(str(source)) if isinstance(source, str) else None
     if name is None or (path.parent.is_dir() and path.suffix):
-        raise CheckpointError(f"{source}: no such file or folder, and not a hub id (org/name)")
+        raise NotThereError(f"{source}: no such file or folder, and not a hub id (org/name)")
     return fetch_model(name, variant=variant, offline=offline)

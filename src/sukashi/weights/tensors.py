@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from sukashi.weights.errors import CheckpointError
+from sukashi.weights.errors import CheckpointError, NotThereError
 
 DTYPES = {
     "F64": torch.float64,
@@ -76,7 +76,7 @@ def open_tensors(*paths: str | Path) -> TensorFile:
     metadata: dict[str, str] = {}
     for path in map(Path, paths):
         if not path.is_file():
-            raise CheckpointError(f"{path}: no such file")
+            raise NotThereError(f"{path}: no such file")
         if path.suffix == ".safetensors" or not is_pickle(path):
             part, text = open_safetensors(path)
         else:
