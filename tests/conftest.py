@@ -20,7 +20,7 @@ def shared_data() -> Path:
 
 
 def pytest_runtest_setup() -> None:
-    """Skip what is left when the time is over: SUKASHI_TEST_DEADLINE, in seconds of the Unix clock (.ci/run sets it)."""
+    """Skip what is left when the time is over: SUKASHI_TEST_DEADLINE, in seconds since 1970 (.ci/run sets it)."""
     deadline = os.environ.get("SUKASHI_TEST_DEADLINE")
     if deadline and time.time() > float(deadline):
         pytest.skip("no time left for this test (SUKASHI_TEST_DEADLINE is over)")

@@ -83,7 +83,7 @@ def main(package: str) -> None:
         elif event.startswith((*NETWORK, *DISK, *OTHER)):
             done.append(f"{module}: {event} {arguments!r:.200}")
 
-    before = state()
+    before, libraries = state(), {*sys.modules}
     sys.addaudithook(hook)
     root = importlib.import_module(package)
     names = [package, *(found.name for found in pkgutil.walk_packages(root.__path__, f"{package}."))]
@@ -92,16 +92,8 @@ def main(package: str) -> None:
             importlib.import_module(module)
     after = state()
     changed = [name for name in before if before[name] != after[name]]
-    print(
-        json.dumps(
-            {
-                "modules": names,
-                "done": done,
-                "changed": changed,
-                "loaded": sorted({m.split(".")[0] for m in sys.modules}),
-            }
-        )
-    )
+    loaded = sorted({name.split(".")[0] for name in {*sys.modules} - libraries})
+    print(json.dumps({"modules": names, "done": done, "changed": changed, "loaded": loaded}))
 
 
 if __name__ == "__main__":
