@@ -33,7 +33,7 @@ class Bench:
     def wave(self, *shape: int, phase: float = 0.0) -> Tensor:
         """Numbers in -1 .. 1 that are the same everywhere and look like none in particular, (*shape)."""
         n = torch.arange(math.prod(shape), dtype=torch.float64)
-        return torch.sin(0.1 * n * n + 0.7 * n + phase).reshape(shape).to(self.device, self.dtype)
+        return torch.sin(0.1 * n * n + 0.7 * n + phase).reshape(shape).to(self.dtype).to(self.device)
 
     def filled(self, net: nn.Module) -> Any:
         """The network with waves for weights, small enough that activations stay of order 1."""
@@ -43,7 +43,7 @@ class Bench:
             fan_in = max(1, weight.numel() // len(weight))
             norm = "norm" in name and name.endswith("weight")
             weight.data = 1 + 0.1 * wave if norm else wave * (0.1 if weight.ndim == 1 else math.sqrt(2 / fan_in))
-        return net.to(self.device, self.dtype).eval().requires_grad_(False)
+        return net.to(self.dtype).to(self.device).eval().requires_grad_(False)
 
 
 @dataclass(frozen=True)

@@ -36,11 +36,18 @@ class Target:
             raise ValueError(f"{text}: pictures are saved as {', '.join(SUFFIXES)}; the name of a folder ends in '/'")
 
     def refuse(self, pictures: int) -> None:
-        """Before anything is drawn: FileExistsError when one of so many pictures could only go over another file."""
+        """Before so many more pictures are drawn: raise what writing them would.
+
+        FileExistsError where one could only go over another file, PermissionError where nothing may be written.
+        """
         if not (self.folder or self.pattern or self.overwrite):
-            for k in range(pictures):
+            for k in range(self.pictures, self.pictures + pictures):
                 if (path := self.named(k)).exists():
                     raise FileExistsError(f"{path} exists; --overwrite (overwrite=True) replaces it")
+        folder = self.path if self.folder and not self.pattern else self.path.parent
+        there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+        if not os.access(there, os.W_OK):
+            raise PermissionError(f"{there} may not be written to")
 
     def named(self, k: int) -> Path:
         """The name of picture k where one file was named."""

@@ -80,6 +80,18 @@ def test_a_picture_of_a_batch_can_be_made_alone(sukashi, model: Path) -> None:
     assert Image.open("batch-1.png").tobytes() == Image.open("alone.png").tobytes()
 
 
+def test_several_pictures_of_one_name(sukashi, model: Path) -> None:
+    ended = sukashi("a cat", "-m", model, "-b", 3, "-o", "a.png", "--quiet")
+    assert ended.code == 0 and ended.out.split() == ["a.png", "a_2.png", "a_3.png"]
+    code, _, err = sukashi("a cat", "-m", model, "-b", 2, "-o", "a_2.png")
+    assert code == 2 and "a_2.png exists" in err
+
+
+def test_bytes_that_are_no_text(sukashi) -> None:
+    code, _, err = sukashi(b"caf\xe9".decode("utf-8", "surrogateescape"))
+    assert code == 2 and 'the prompt "caf\\udce9" is not UTF-8 text' in err
+
+
 def test_a_random_seed_is_reported(sukashi, model: Path) -> None:
     seeds = [sukashi("a cat", "-m", model, "--json", *words).json()[0]["seed"] for words in ([], ["-s", "-1"])]
     assert seeds[0] != seeds[1] and all(0 <= seed < 2**32 for seed in seeds)

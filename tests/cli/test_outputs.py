@@ -52,6 +52,7 @@ def test_one_file_and_its_fellows(tmp_path: Path) -> None:
     target = Target(tmp_path / "new" / "a.b.png")
     assert [target.put(1, write).name for _ in range(3)] == ["a.b.png", "a.b_2.png", "a.b_3.png"]
     assert names(tmp_path / "new") == ["a.b.png", "a.b_2.png", "a.b_3.png"]
+    target.refuse(1)  # its own earlier pictures are in nobody's way
 
 
 def test_a_file_that_is_there_is_refused_before_anything_is_drawn(tmp_path: Path) -> None:
@@ -63,6 +64,13 @@ def test_a_file_that_is_there_is_refused_before_anything_is_drawn(tmp_path: Path
     Target(tmp_path / "a.png", overwrite=True).refuse(2)
     with pytest.raises(FileExistsError):
         Target(tmp_path / "a_2.png").put(1, write)
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_drawn(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
+    for name in ("a.png", "new/folder/", "%03d.png", "new/a.png"):
+        with pytest.raises(PermissionError, match="may not be written to"):
+            Target(f"{tmp_path}/{name}").refuse(1)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from typing import TextIO
@@ -45,6 +44,8 @@ def perform(args: argparse.Namespace) -> int:
     except (Exception, KeyboardInterrupt) as error:
         code, sentence = explain(error)
         if getattr(args, "verbose", False) and isinstance(error, Exception):
+            import traceback
+
             traceback.print_exc()
         print(f"sukashi: {sentence}", file=sys.stderr)
         return code

@@ -79,7 +79,11 @@ def prompts_of(args: argparse.Namespace) -> list[str]:
     if len(given) + (args.prompt_file is not None) != 1:
         which = "a prompt is missing" if not given else "the prompt is given twice"
         raise Misuse(f'{which}; say it once, as in sukashi "a cat", or with -p or with --prompt-file')
-    return read_prompts(args.prompt_file) if args.prompt_file is not None else given
+    prompts = read_prompts(args.prompt_file) if args.prompt_file is not None else given
+    for text in (*prompts, args.negative_prompt or ""):
+        if any("\ud800" <= letter <= "\udfff" for letter in text):  # what Python makes of bytes that are no UTF-8
+            raise Misuse(f'the prompt "{visible(text)}" is not UTF-8 text')
+    return prompts
 
 
 def about_words(words: list[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
@@ -99,6 +98,8 @@ def with_texts_joined(words: list[str], parser: argparse.ArgumentParser) -> list
 
 def about_leftovers(left: list[str], verb: str, parser: argparse.ArgumentParser) -> str:
     """Why words could not be understood, with the nearest option."""
+    import difflib  # here, so that --help need not wait for it
+
     first = next((word for word in left if word.startswith("-") and word != "--"), None)
     if first is None:
         return f'{left[0]!r} is one word too many; quote what has spaces in it, as in sukashi {verb} "two words"'
