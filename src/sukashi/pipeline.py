@@ -177,7 +177,7 @@ class Pipeline:
 
     def plan(self, settings: Settings) -> Plan:
         """The sampler and grid that the settings name, else those the model was published with."""
-        if settings.sampler is settings.grid is settings.eta is None:
+        if settings.sampler is None and settings.grid is None and settings.eta is None:
             return self.published
         config, options = self.parts.scheduler, {} if settings.eta is None else {"eta": settings.eta}
         return resolve(settings.sampler or config.get("_class_name", "ddim"), settings.grid, config, **options)
