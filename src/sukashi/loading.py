@@ -44,10 +44,13 @@ def load(
     FileNotFoundError for what is not there.
     """
     device = torch.device(device or best_device())
-    source = kirie.path() if str(model) == "kirie" else model
+    ours = str(model) == "kirie"
+    source = kirie.path() if ours else model
     dtype = dtype or usual_dtype(device)
     parts = load_parts(source, device=device, dtype=dtype, **options)
-    return Pipeline(parts, defaults(parts.family, source), name=str(model), loading=record(device, dtype, options))
+    words: dict[str, Any] = {"unknown_words": kirie.unknown_words} if ours else {}
+    how = record(device, dtype, options)
+    return Pipeline(parts, defaults(parts.family, source), name=str(model), loading=how, **words)
 
 
 def record(device: torch.device, dtype: torch.dtype, options: Mapping[str, Any]) -> dict[str, Any]:

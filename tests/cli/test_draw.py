@@ -38,8 +38,10 @@ def test_one_prompt_becomes_one_picture(sukashi, model: Path) -> None:
 
 def test_the_shipped_model_is_the_default(sukashi, model: Path, monkeypatch) -> None:
     monkeypatch.setattr(kirie, "path", lambda: model)
-    code, out, _ = sukashi("a girl with glasses eating pizza", "--json")
-    assert code == 0 and '"model": "kirie"' in out
+    monkeypatch.setattr(kirie, "unknown_words", lambda prompt: [word for word in prompt.split() if word == "castle"])
+    [facts] = sukashi("a girl with glasses eating pizza", "--json").json()
+    assert facts["model"] == "kirie" and not facts["notes"]
+    assert "note: kirie does not know: castle" in sukashi("a castle").out
 
 
 def test_every_option_arrives(sukashi, model: Path) -> None:
