@@ -21,6 +21,7 @@ from sukashi.nets.unet import UNet
 from sukashi.nets.vae import VAE
 from sukashi.weights import components
 from sukashi.weights.configs import unet_config, unet_json, vae_config, vae_json
+from sukashi.weights.files import read_json
 from sukashi.weights.load import locally
 from sukashi.weights.parts import Hold
 
@@ -90,7 +91,7 @@ class UNet2DConditionModel(View):
         folder = component_folder(source, subfolder, local_files_only)
         hold = Hold(torch_dtype or dtype or torch.float32, variant=variant)
         net, _ = components.unet_from_folder(folder, components.read_unet_config(folder), hold)
-        return cls(net.eval(), components.read_json(folder / "config.json").get("sample_size") or 64)
+        return cls(net.eval(), read_json(folder / "config.json").get("sample_size") or 64)
 
     def forward(
         self,
