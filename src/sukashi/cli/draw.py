@@ -166,7 +166,7 @@ def account(facts: dict[str, Any]) -> str:
         f"{facts['width']} x {facts['height']} in {facts['seconds']:.1f} s on {facts['device']}, {facts['dtype']}",
         *(f"note: {visible(note)}" for note in facts["notes"]),
     ]
-    return "\n  ".join([facts["path"] or "not saved", *lines])
+    return "\n  ".join([facts["path"] or "drawn again, not saved", *lines])
 
 
 def counted(number: int, thing: str) -> str:
