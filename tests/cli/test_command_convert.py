@@ -38,3 +38,15 @@ def test_what_cannot_be_converted(sukashi, model: Path) -> None:
     ):
         ended = sukashi("convert", *words)
         assert (ended.code, ended.out) == (code, "") and said in ended.err and ended.err.count("\n") <= 2
+
+
+def test_what_the_loader_noticed_is_said_once_and_apart(sukashi, model: Path) -> None:
+    sukashi("convert", model, "one.safetensors")
+    Path("one.vae.safetensors").write_bytes(b"")
+    words = ["a cat", "-m", "one.safetensors", "-b", 2, "-W", 64, "-H", 64, "--steps", 1]
+    code, out, err = sukashi(*words)
+    assert code == 0 and err.startswith("note: ") and err.count("one.vae.safetensors lies beside") == 1
+    assert "lies beside" not in out
+    ended = sukashi(*words, "--json")
+    assert not ended.err and "lies beside" in ended.json()[0]["loading_notes"][-1]
+    assert not sukashi(*words, "--quiet").err

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         options = asked.to_dict() | {"prompt": prompt, "seed": seed}
         result = tasks.text_to_image(pipe, show=show, **options)
         (path,) = tasks.save(result, target, model_hash=fingerprint)
-        say(args, pipe, result, path)
+        say(args, facts(pipe, result, path))
     return OK
 
 
@@ -120,12 +120,12 @@ def check_names(asked: Settings) -> None:
             grid_key(asked.grid)
 
 
-def say(args: argparse.Namespace, pipe: Pipeline, result: Result, path: Path) -> None:
+def say(args: argparse.Namespace, facts: dict[str, Any]) -> None:
     """Print what was run and where the picture is."""
     if args.json:
-        print(json.dumps(facts(pipe, result, path), ensure_ascii=not speaks_unicode()), flush=True)
+        print(json.dumps(facts, ensure_ascii=not speaks_unicode()), flush=True)
     else:
-        print(path if args.quiet else account(facts(pipe, result, path)), flush=True)
+        print(facts["path"] if args.quiet else account(facts), flush=True)
 
 
 def facts(pipe: Pipeline, result: Result, path: Path | None) -> dict[str, Any]:
@@ -149,6 +149,7 @@ def facts(pipe: Pipeline, result: Result, path: Path | None) -> dict[str, Any]:
         "dtype": str(pipe.dtype).removeprefix("torch."),
         "seconds": round(result.seconds, 3),
         "notes": list(result.notes),
+        "loading_notes": list(pipe.parts.report.notes),
         "record": result.record(),
     }
 

@@ -49,8 +49,11 @@ def load(args: argparse.Namespace, recorded: Mapping[str, Any] | None = None) ->
         raise Unloadable(about(args.model, str(error))) from error
     except (RuntimeError, KeyError) as error:
         raise Unloadable(about(args.model, f"{type(error).__name__}: {first_line(error)}")) from error
+    report = pipe.parts.report
     if args.verbose:
-        print(pipe.parts.report, file=sys.stderr)
+        print(report, file=sys.stderr)
+    elif not (args.json or args.quiet):
+        print("".join(f"note: {note}\n" for note in report.notes), end="", file=sys.stderr)
     return pipe
 
 
