@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 import torch
 from PIL import Image
@@ -66,20 +65,27 @@ def denoise(unet: UNet, x: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def main(prompt: str, out: str = "one_image.png") -> None:
-    """Draw ``prompt`` and save the picture."""
-    tokenizer = Tokenizer.from_folder(MODEL / "tokenizer")
-    encoder = part("text_encoder", CLIPText, text_config)
-    unet, vae = part("unet", UNet, unet_config), part("vae", VAE, vae_config)
-
+def draw(prompt: str, tokenizer: Tokenizer, encoder: CLIPText, unet: UNet, vae: VAE) -> Image.Image:
+    """Text -> context, noise -> latent, latent -> pixels."""
     context = encode_prompt(tokenizer, encoder, ["", prompt])  # (2, T, D)
     cells = 128 // vae.config.factor
     x = torch.randn(1, 4, cells, cells, generator=torch.Generator().manual_seed(SEED))
     x = denoise(unet, x, context)
     image = (vae.decode(x)[0] / 2 + 0.5).clamp(0, 1)  # (3, H, W) in [0, 1]
-    Image.fromarray((image * 255).round().byte().permute(1, 2, 0).numpy()).save(out)
-    print(f"{prompt!r} -> {Path(out).resolve()}")
+    return Image.fromarray((image * 255).round().byte().permute(1, 2, 0).numpy())
+
+
+def load() -> tuple[Tokenizer, CLIPText, UNet, VAE]:
+    """The four parts of the model that ships inside the package."""
+    networks = (
+        part("text_encoder", CLIPText, text_config),
+        part("unet", UNet, unet_config),
+        part("vae", VAE, vae_config),
+    )
+    return Tokenizer.from_folder(MODEL / "tokenizer"), *networks
 
 
 if __name__ == "__main__":
-    main(*(sys.argv[1:] or ["a girl with glasses eating pizza"]))
+    prompt = " ".join(sys.argv[1:]) or "a girl with glasses eating pizza"
+    draw(prompt, *load()).save("one_image.png")
+    print(f"{prompt!r} -> one_image.png")
