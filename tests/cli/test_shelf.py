@@ -45,6 +45,7 @@ def cache(tmp_path: Path, model: Path, monkeypatch) -> Path:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
     monkeypatch.setattr(kirie, "path", lambda: model)
+    monkeypatch.setattr(kirie, "unknown_words", lambda prompt: [])
     return hub
 
 
