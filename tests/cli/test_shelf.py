@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import constants  # reads the environment when it is imported: before any test changes that
 from safetensors.torch import save_file
 
 from sukashi import kirie, shelf
@@ -135,7 +136,5 @@ def test_where_the_cache_is(environment: dict[str, str], folder: str) -> None:
     assert shelf.cache_folder(environment) == Path(folder)
 
 
-def test_without_variables_the_cache_is_huggingface_hub_s(monkeypatch) -> None:
-    from huggingface_hub import constants
-
+def test_without_variables_the_cache_is_huggingface_hub_s() -> None:
     assert shelf.cache_folder({}) == Path(constants.default_home, "huggingface", "hub").expanduser()
