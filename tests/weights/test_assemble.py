@@ -145,3 +145,15 @@ def test_mixed_number_types_are_held_in_the_one_that_fits_all():
     report = assemble(net, in_memory(state), names.folder_unet_places, part="unet")
     assert {p.dtype for p in net.parameters()} == {torch.float32}
     assert report.stored == "float16, float32"
+
+
+def test_nothing_is_initialised_that_has_no_memory(monkeypatch):
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("torch imports its compiler for this: seconds")
+
+    monkeypatch.setattr(torch.nn.init, "_no_grad_normal_", never)
+    monkeypatch.setattr(torch.nn.init, "_no_grad_uniform_", never)
+    net = empty(lambda: torch.nn.Sequential(torch.nn.Embedding(4, 2), torch.nn.Linear(2, 2), torch.nn.LayerNorm(2)))
+    assert all(p.is_meta and not p.requires_grad for p in net.parameters())
+    with pytest.raises(AssertionError):
+        torch.nn.Embedding(4, 2)  # outside of it everything is as ever

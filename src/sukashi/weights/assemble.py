@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from sukashi.weights.errors import CheckpointError
 from sukashi.weights.names import Place, Places
@@ -19,9 +20,22 @@ Net = TypeVar("Net", bound=nn.Module)
 AS_STORED = Hold()
 
 
+class NoInit(TorchFunctionMode):
+    """While it is on (in this thread), the functions of ``torch.nn.init`` return the tensor as it is.
+
+    There is nothing to initialise on the meta device, and torch imports its compiler to do it (some seconds).
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Called by torch for every function."""
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
 def empty(build: Callable[[], Net]) -> Net:
     """Call ``build`` so that the network has shapes but no memory, is frozen and in inference mode."""
-    with torch.device("meta"):
+    with torch.device("meta"), NoInit():
         return build().requires_grad_(False).eval()
 
 
