@@ -28,7 +28,7 @@ help: ## say what there is
 
 demo: $(CORE) ## set everything up and draw a picture with the model that ships inside the package
 	@mkdir -p outputs
-	$(BIN)/sukashi "a girl with glasses eating pizza" --seed 1 -o outputs/demo.png
+	$(BIN)/sukashi "a girl with glasses eating pizza" --seed 1 -o outputs/demo.png --overwrite
 	@echo "the picture is $(CURDIR)/outputs/demo.png"
 
 install: $(DEV) ## set up everything that tests and checks need
