@@ -17,8 +17,9 @@ PROMPT = "a girl with glasses eating pizza"
 LOAD = {
     "ours": "import sukashi\ndef load(folder, device):\n    return sukashi.load(folder, device=device, dtype=dtype)\n",
     "theirs": (
-        "from diffusers import StableDiffusionPipeline\ndef load(folder, device):\n"
-        "    return StableDiffusionPipeline.from_pretrained(folder, torch_dtype=dtype).to(device)\n"
+        "from diffusers import StableDiffusionPipeline\nfrom diffusers.utils.logging import disable_progress_bar\n"
+        "disable_progress_bar()\ndef load(folder, device):\n"
+        "    return StableDiffusionPipeline.from_pretrained(folder, dtype=dtype).to(device)\n"
     ),
 }
 DRAW = {
