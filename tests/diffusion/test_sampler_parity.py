@@ -73,7 +73,9 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "UniPCMultistepScheduler": [
         *SOLVED,
         *({"solver_order": order} for order in (1, 2, 3)),
-        *({"solver_order": order, "solver_type": "bh1", **END_LOW} for order in (1, 2, 3)),  # NaN there with a clean end
+        *(
+            {"solver_order": order, "solver_type": "bh1", **END_LOW} for order in (1, 2, 3)
+        ),  # NaN there with a clean end
         {"solver_order": 3, "lower_order_final": False, **END_LOW},
         {"predict_x0": False, **END_LOW},
         {"disable_corrector": [0, 1, 2]},

@@ -60,7 +60,7 @@ def plan_from_config(
         grid=grid_name,
         schedule=schedule,
         place=place,
-        end=end_of(name, own),
+        end=clean_end if curve_given else end_of(name, own),
         options={**own_options, **(options or {})},
         scaled_start=name not in unit_start and kind != "leading",
         clip=clip_of(name, own),
