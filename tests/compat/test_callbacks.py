@@ -1,4 +1,4 @@
-"""Looking at a run, changing it and stopping it from a callback: the same calls with the same tensors as in diffusers."""
+"""Looking at a run, changing it and stopping it from a callback: the calls and tensors are those of diffusers."""
 
 from __future__ import annotations
 

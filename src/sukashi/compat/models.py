@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sukashi import kirie
 from sukashi.compat.basics import Config, Output
 from sukashi.compat.randomness import Generators, randn
 from sukashi.families import FAMILIES
@@ -50,9 +51,14 @@ class View(nn.Module):
         return next(self.parameters()).dtype
 
 
+def shipped(source: str | Path) -> str | Path:
+    """What ``source`` says; for "kirie" the folder inside this package."""
+    return kirie.path() if str(source) == "kirie" else source
+
+
 def component_folder(source: str | Path, subfolder: str | None, local_files_only: bool = False) -> Path:
     """The folder of one component: ``source`` (a folder, or a hub id of a whole model) and perhaps a folder in it."""
-    path, _ = locally(source, offline=local_files_only)
+    path, _ = locally(shipped(source), offline=local_files_only)
     return path / subfolder if subfolder else path
 
 

@@ -26,7 +26,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sukashi.compat.models import AutoencoderKL, DiagonalGaussianDistribution, UNet2DConditionModel
+from sukashi.compat.models import AutoencoderKL, DiagonalGaussianDistribution, UNet2DConditionModel, shipped
 from sukashi.compat.randomness import Generators
 from sukashi.compat.schedulers import DDIMScheduler
 from sukashi.compat.text_models import view_of
@@ -100,10 +100,10 @@ class PareDiffusionPipeline:
     def from_pretrained(
         cls, model_name: str | Path, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> PareDiffusionPipeline:
-        """Load a folder, a single file or a hub id, to the best device there is and in the dtype usual there."""
+        """Load "kirie", a folder, a single file or a hub id; to the best device there is, in the dtype usual there."""
         device = torch.device(device or best_device())
         dtype = dtype or usual_dtype(device)
-        parts = load_parts(model_name, device=device, dtype=dtype)
+        parts = load_parts(shipped(model_name), device=device, dtype=dtype)
         size = parts.family.size
         return cls(
             CLIPTokenizer(parts.tokenizers[0]),

@@ -19,7 +19,7 @@ from torch import nn
 
 from sukashi.compat.basics import Config, say_once
 from sukashi.compat.images import VaeImageProcessor
-from sukashi.compat.models import AutoencoderKL, UNet2DConditionModel
+from sukashi.compat.models import AutoencoderKL, UNet2DConditionModel, shipped
 from sukashi.compat.scheduler import Scheduler
 from sukashi.compat.schedulers import scheduler_of
 from sukashi.compat.text_models import view_of
@@ -92,7 +92,7 @@ class DiffusionPipeline(Verbs, TextualInversions):
         requires_safety_checker: bool = False,
         **others: Any,
     ) -> P:
-        """Load a folder or a hub id, to the CPU and in float32 unless ``torch_dtype`` (or ``dtype``) says otherwise.
+        """Load "kirie", a folder or a hub id, to the CPU; in float32 unless ``torch_dtype`` (or ``dtype``) is given.
 
         Any part may be given: ``scheduler=...``, ``vae=...``, ``unet=...``. ``safety_checker=None`` is always so.
         Raises TypeError for an argument that is not known, and what ``load_parts`` raises.
@@ -103,7 +103,7 @@ class DiffusionPipeline(Verbs, TextualInversions):
         source = f"{source}/{subfolder}" if subfolder else source
         given = cls._sift(others)
         parts = load_parts(
-            source,
+            shipped(source),
             dtype=dtype_of(torch_dtype or dtype),
             variant=variant,
             offline=local_files_only,
@@ -179,6 +179,8 @@ class DiffusionPipeline(Verbs, TextualInversions):
         made = chosen(**found | {key: value for key, value in given.items() if key not in ABSENT and value is not None})
         made.name_or_path, made.report = name, parts.report
         for note in parts.report.notes:
+            if note.startswith("the vocabulary "):  # found where it was named or is expected: ``report`` tells
+                continue
             warnings.warn(f"{name}: {note}", UserWarning, stacklevel=4)
         return made
 
