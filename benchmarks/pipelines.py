@@ -80,7 +80,7 @@ def same_picture(folder: Path, device: str, steps: int, size: int) -> str:
     return agree(float(np.abs(pictures[0] - pictures[1]).max()), 1.0, "8-bit values")
 
 
-def per_step(folder: Path, device: str, size: int, few: int = 5, many: int = 45) -> Sides:
+def per_step(folder: Path, device: str, size: int, few: int = 5, many: int = 25) -> Sides:
     """Seconds of one more step, guidance included: the slope between two runs of the same pipeline."""
 
     def side(name: str) -> Callable[[], float]:
