@@ -50,7 +50,8 @@ start = time.perf_counter()
 total = 0
 if touch == "read":
     state = [t for net in nets for k, t in net.state_dict().items() if "position_ids" not in k]
-    total = sum(int(t.view(torch.int16).sum()) for t in state)
+    flat = [t.reshape(-1) for t in state]
+    total = sum(int(t.view(torch.int16 if len(t) % 4 else torch.int64).sum()) for t in flat)
 print(json.dumps({{"seconds": time.perf_counter() - start, "peak": peak(), "sum": total}}))
 """
 
