@@ -13,11 +13,11 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import torch
 
-from benchmarks import networks, pipelines, startup
+from benchmarks import load, networks, pipelines, startup
 from benchmarks.measure import ROOT, Row, facts, write
 from benchmarks.models import write_model
 
-SECTIONS = ("startup", "networks", "pipeline", "overhead", "kirie")
+SECTIONS = ("startup", "load", "networks", "pipeline", "overhead", "kirie")
 
 
 def arguments() -> argparse.Namespace:
@@ -45,6 +45,8 @@ def main() -> None:
     print(f"{'':<52} {'ours':>14} {'theirs':>14}")
     if "startup" in asked.only:
         rows += startup.run(asked.runs)
+    if "load" in asked.only and asked.full:
+        rows += load.run(models, max(2, asked.runs // 2))
     if "networks" in asked.only:
         rows += networks.run(tiny, 20 * asked.runs, size="tiny", device=device, dtypes=(torch.float32,))
         if full:
