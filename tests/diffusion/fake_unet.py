@@ -58,10 +58,7 @@ def sample(plan: Plan, n: int, denoise: Denoise | None = None, *, first: int = 0
     """Run a plan from START in float64 and return the last x."""
     levels = plan.levels(n)
     x = START.double() * plan.start_scale(levels) if x is None else x
-    step = None
-    for step in plan.run(denoise or fake_denoiser(plan.schedule.predicts), x, levels, draws(x), first):
-        pass
-    assert step is not None
+    *_, step = plan.run(denoise or fake_denoiser(plan.schedule.predicts), x, levels, draws(x), first)
     return step.x_next
 
 

@@ -55,7 +55,7 @@ def ramp(shape: tuple[int, ...], *, reverse: bool = False) -> Tensor:
 
 
 def denoiser(plan: Plan, scaled: bool) -> Denoise:
-    """Their model, x * t / (t + 1); where step() gets the scaled x, x is scaled in place after the model has seen it."""
+    """Their model, x * t / (t + 1); where step() gets the scaled x, x is scaled in place once the model has seen it."""
 
     def denoise(x: Tensor, level: Level) -> Prediction:
         out = x * level.t / (level.t + 1)

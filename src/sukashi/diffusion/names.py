@@ -96,7 +96,7 @@ def resolve(
 def model_config(key: str, config: Mapping[str, Any]) -> Config:
     """The config that makes a sampler's home class that sampler, for the model that ``config`` belongs to."""
     model = complete(config)
-    facts = {name: model[name] for name in MODEL_KEYS if name in model}
+    facts = {"clip_sample": False} | {name: model[name] for name in MODEL_KEYS if name in model}
     facts |= {"timestep_spacing": config["timestep_spacing"]} if config.get("timestep_spacing") else {}
     return {**facts, **SAMPLERS[key].preset, "_class_name": SAMPLERS[key].home}
 
