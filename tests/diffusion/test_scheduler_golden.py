@@ -124,6 +124,7 @@ def batch_step(entry: dict[str, Any]) -> Tensor:
     return torch.cat(ends)
 
 
+@pytest.mark.filterwarnings("ignore:Should have tb<=t1:UserWarning")  # torchsde, about float32
 @pytest.mark.parametrize("index", range(105))
 def test_a_published_loop(index: int, golden: tuple[list[dict[str, Any]], dict[str, np.ndarray]]) -> None:
     results, samples = golden
