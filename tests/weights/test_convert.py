@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_models import equal, tensors, tiny_model
 
 from sukashi.families import FAMILIES
 from sukashi.weights.convert import convert
@@ -15,6 +14,7 @@ from sukashi.weights.errors import ConfigError
 from sukashi.weights.load import load_parts
 from sukashi.weights.save import save_folder, save_single_file
 from sukashi.weights.tensors import open_tensors
+from tiny_models import equal, tensors, tiny_model
 
 
 @pytest.mark.parametrize("name", FAMILIES)
