@@ -52,10 +52,10 @@ def test_number_types(tmp_path):
     save_folder(tiny_model("sd1"), tmp_path / "full")
     convert(tmp_path / "full", tmp_path / "half.safetensors", dtype="fp16")
     convert(tmp_path / "half.safetensors", tmp_path / "brain", dtype="bf16")
-    half, brain = load_parts(tmp_path / "half.safetensors"), load_parts(tmp_path / "brain")
+    half, brain = tensors(load_parts(tmp_path / "half.safetensors")), tensors(load_parts(tmp_path / "brain"))
     for name, t in tensors(tiny_model("sd1")).items():
-        assert torch.equal(tensors(half)[name], t.half())
-        assert torch.equal(tensors(brain)[name], t.half().bfloat16())
+        assert torch.equal(half[name], t.half())
+        assert torch.equal(brain[name], t.half().bfloat16())
     config = json.loads((tmp_path / "brain" / "text_encoder" / "config.json").read_text())
     assert config["torch_dtype"] == "bfloat16"
     with pytest.raises(ConfigError, match="number type 'int3' is not known; accepted: fp16"):
