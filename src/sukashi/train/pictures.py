@@ -45,7 +45,7 @@ class Pictures:
 
 def to_image(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Tensor:
     """Bytes (B, H, W, 3) -> (B, 3, H, W) in [-1, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.tensor(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def to_bytes(image: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
