@@ -17,7 +17,7 @@ import sukashi
 
 pytest.importorskip("build")
 pytest.importorskip("hatchling")
-KINDS = {".py", ".typed", ".json", ".safetensors", ".txt", ".html", ".css", ".js", ".svg", ".png"}
+KINDS = {".py", ".typed", ".json", ".safetensors", ".txt", ".html", ".css", ".js", ".svg", ".png", ".md"}
 LARGEST = 64 * 2**20
 
 
