@@ -42,13 +42,13 @@ def look(folders: Iterable[str | Path] = (), environment: Mapping[str, str] = os
     Without ``folders`` the trees are looked for in this folder and in the home folder. Raises FileNotFoundError for a
     named folder that is not there.
     """
-    if (shipped := kirie.path()).is_dir():
-        yield folder_found(shipped, "kirie", "inside the package")
-    yield from in_cache(cache_folder(environment))
     given = [Path(folder).expanduser() for folder in folders]
     for folder in given:
         if not folder.exists():
             raise FileNotFoundError(f"{folder}: no such folder")
+    if (shipped := kirie.path()).is_dir():
+        yield folder_found(shipped, "kirie", "inside the package")
+    yield from in_cache(cache_folder(environment))
     for tree in given or [t for t in (Path(), *(Path.home() / home for home in HOMES)) if is_tree(t)]:
         yield from in_tree(tree)
 
