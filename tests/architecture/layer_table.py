@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("loading",),
     ("pipeline run",),
     ("text", "shelf", "translate"),
-    ("weights families",),
+    ("weights families", "guidance"),
     ("nets", "diffusion", "metadata", "kirie", "precision", "settings", "pictures", "outputs", "weights.errors"),
 )
 

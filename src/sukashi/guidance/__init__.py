@@ -1,0 +1,1 @@
+"""Denoisers made of denoisers: guidance methods, windows in time, several prompts at once."""
