@@ -1,0 +1,26 @@
+"""What a loaded model can be asked for, as plain functions; and what follows: files, replays, comparisons.
+
+A task takes a pipeline and options and returns a ``Result``. ``TASKS`` has them by the name that records give them, so
+that ``replay`` finds the one that drew a picture.
+"""
+
+from __future__ import annotations
+
+from sukashi.tasks.comparing import Comparison, compare
+from sukashi.tasks.replaying import TASKS, replay
+from sukashi.tasks.saving import fingerprint, grid_label, infotext, sampler_label, save
+from sukashi.tasks.words import Show, text_to_image
+
+__all__ = [
+    "TASKS",
+    "Comparison",
+    "Show",
+    "compare",
+    "fingerprint",
+    "grid_label",
+    "infotext",
+    "replay",
+    "sampler_label",
+    "save",
+    "text_to_image",
+]
