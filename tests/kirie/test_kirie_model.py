@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from random import Random
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 import sukashi
 from sukashi import kirie
 from sukashi.kirie.captions import caption
-from sukashi.kirie.scene import draw_scene
+from sukashi.kirie.chance import draw_scene
 from sukashi.pipeline import Pipeline
 from sukashi.train.autoencoder import psnr
 from sukashi.train.pictures import draw_pictures, to_image
@@ -30,11 +31,15 @@ def test_small_enough_for_the_wheel() -> None:
 
 
 def test_words() -> None:
-    from random import Random
-
     assert {"girl", "pizza", "glasses", "mars", "sunrise", "blurry"} <= kirie.known_words()
     assert kirie.unknown_words("A Girl in a castle, (eating:1.2) PIZZA, castle dragon") == ["castle", "dragon"]
     assert kirie.unknown_words("") == []
+
+
+@pytest.mark.xfail(
+    "scarf" not in kirie.known_words(), reason="the model in the package was trained before the world grew"
+)
+def test_the_model_knows_every_word_of_the_captions() -> None:
     for k in range(500):
         text = caption(draw_scene(Random(f"w {k}")), Random(k))
         assert kirie.unknown_words(text) == [], text

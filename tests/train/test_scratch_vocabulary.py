@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from sukashi.kirie.captions import caption
-from sukashi.kirie.scene import draw_scene
+from sukashi.kirie.chance import draw_scene
 from sukashi.nets.tokenizer import Tokenizer
 from sukashi.train.vocabulary import END, START, byte_symbols, learn_vocabulary, merge, write_tokenizer
 

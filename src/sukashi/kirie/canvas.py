@@ -16,9 +16,14 @@ from sukashi.kirie.palette import Colour
 SIZE = 128
 FINE = 3  # supersampling
 SHADOW = (30, 20, 40, 64)
-PARTS = ("background", "body", "head", "hair", "face", "glasses", "hat", "food", "ship", "sun")  # label = index
+PARTS = (
+    *("background", "body", "head", "hair", "face", "glasses", "hat", "food", "ship", "sun"),
+    *("scarf", "shape", "moon", "cloud", "tree"),
+)  # label = index
+OWNER = 32  # a label also says whose part it is: 0 nobody's, 1 the first figure's or shape's, and so on
 
 Point = tuple[float, float]
+Labels = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
 
 
 class Canvas:
@@ -35,8 +40,15 @@ class Canvas:
         """The finished picture, 128 x 128."""
         return self.image.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
 
-    def parts(self) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    def parts(self) -> Labels:
         """The label (index into :data:`PARTS`) of every pixel, (128, 128); raises ValueError when none were kept."""
+        return self._labels() % OWNER
+
+    def owners(self) -> Labels:
+        """Whose part every pixel shows, (128, 128): 0 nobody's, 1 the first figure's or shape's; raises as above."""
+        return self._labels() // OWNER
+
+    def _labels(self) -> Labels:
         if self.labels is None:
             raise ValueError("this canvas kept no labels; make it with labels=True")
         return np.asarray(self.labels.resize((SIZE, SIZE), Image.Resampling.NEAREST))
@@ -44,17 +56,22 @@ class Canvas:
 
 @dataclass(frozen=True)
 class Pen:
-    """Draws shapes on a canvas around an origin (x, y), ``scale`` times as large, all labelled as one part."""
+    """Draws shapes on a canvas around an origin (x, y), ``scale`` times as large, labelled as one part of one owner."""
 
     canvas: Canvas
     x: float = 0.0
     y: float = 0.0
     scale: float = 1.0
     part: str = "background"
+    owner: int = 0
 
     def on(self, part: str) -> Pen:
         """The same pen, labelling what it draws as ``part``."""
         return replace(self, part=part)
+
+    def of(self, owner: int) -> Pen:
+        """The same pen, drawing what belongs to the figure or shape numbered ``owner`` (from 1 on)."""
+        return replace(self, owner=owner)
 
     def move(self, x: float, y: float, scale: float = 1.0) -> Pen:
         """A pen whose origin is at (x, y) of this one."""
@@ -99,7 +116,8 @@ class Pen:
         pixels = self._pixels(points)
         getattr(self.canvas.draw, shape)(pixels, fill=fill, **options)
         if self.canvas.label_draw is not None:
-            getattr(self.canvas.label_draw, shape)(pixels, fill=PARTS.index(self.part), **options)
+            label = PARTS.index(self.part) + OWNER * self.owner
+            getattr(self.canvas.label_draw, shape)(pixels, fill=label, **options)
 
     def _pixels(self, points: Sequence[Point]) -> list[Point]:
         return [((self.x + x * self.scale) * FINE, (self.y + y * self.scale) * FINE) for x, y in points]

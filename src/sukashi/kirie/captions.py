@@ -8,203 +8,212 @@ from __future__ import annotations
 
 from random import Random
 
-from sukashi.kirie.scene import ANIMALS, PEOPLE, Scene, pick
+from sukashi.kirie.claims import Claim, Phrase, a, joined, shuffle
+from sukashi.kirie.phrases import (
+    BLAME,
+    LEFT_OF,
+    LOW,
+    MEDIA,
+    NEXT_TO,
+    NOUNS,
+    PLURALS,
+    PRAISE,
+    RELATIONS,
+    RIGHT_OF,
+    SCENERY,
+    SIDES,
+    SIZE_WORDS,
+    WHERE,
+)
+from sukashi.kirie.portraits import clauses, colour, flight, noun, tags
+from sukashi.kirie.scene import Figure, Scene, pick
 
-NOUNS = {
-    "girl": ("girl", "girl", "girl", "young girl", "little girl", "woman"),
-    "boy": ("boy", "boy", "boy", "young boy", "little boy", "man"),
-    "cat": ("cat", "cat", "cat", "kitten"),
-    "dog": ("dog", "dog", "dog", "puppy"),
-    "bear": ("bear", "bear", "bear", "teddy bear"),
-    "robot": ("robot",),
-    "astronaut": ("astronaut", "astronaut", "astronaut", "cosmonaut"),
-}
-SPELLINGS = {"blond": ("blond", "blonde"), "gray": ("gray", "gray", "grey")}
-EATING = {
-    "pizza": ("eating pizza", "eating pizza", "eating a pizza", "eating a slice of pizza", "with a slice of pizza"),
-    "apple": ("eating an apple", "eating an apple", "eating apple", "eating a red apple", "with an apple"),
-    "ice cream": ("eating ice cream", "eating ice cream", "eating an ice cream", "with an ice cream cone"),
-    "donut": ("eating a donut", "eating a donut", "eating donut", "eating a pink donut", "with a donut"),
-}
-SEEING = ("wearing glasses", "wearing glasses", "with glasses", "in glasses", "with round glasses")
-WHERE = {
-    "sky": ("in the sky", "in the blue sky", "in the clouds", "sky with clouds"),
-    "mars": ("on mars", "on mars", "in mars", "on the planet mars", "on the red planet"),
-    "forest": ("in the forest", "in a forest", "in the woods", "among the trees"),
-    "night": ("at night", "at night", "under the stars", "in the night", "under the moon and the stars"),
-}
-FLYING = {
-    None: ("flying", "flying like a bird"),
-    "sky": ("flying in the sky", "flying like a bird in the sky", "flying in the blue sky"),
-    "mars": (
-        "flying like a bird in the sky of the mars",
-        "flying in the sky of mars",
-        "flying on mars",
-        "flying over mars",
-    ),
-    "night": ("flying in the night sky", "flying at night", "flying like a bird in the night sky"),
-}
-SCENERY = {
-    "sky": ("the sky", "the blue sky with clouds", "clouds in the sky", "sky, clouds"),
-    "mars": ("mars", "the planet mars", "the red planet", "landscape of mars", "the surface of mars"),
-    "forest": ("a forest", "the forest", "the woods", "trees in the forest", "forest, trees"),
-    "night": ("the night sky", "the moon and the stars", "a night with stars", "night, moon, stars"),
-}
-MEDIA = ("painting of", "picture of", "drawing of", "illustration of", "painting depicting", "paper cut of", "image of")
-PRAISE = ("high quality", "best quality", "sharp", "masterpiece")
-BLAME = {
-    "blurry": ("blurry", "blurry", "blurred", "out of focus"),
-    "faded": ("faded", "washed out", "low contrast"),
-}
-LOW = ("low quality", "bad quality", "worst quality")
+THOROUGH, USUAL, TERSE = 1.0, 0.85, 0.55  # the chance that a thing is mentioned
 
 
 def caption(scene: Scene, rng: Random) -> str:
     """One caption of ``scene``, chosen by ``rng``."""
-    if scene.subject is None:
-        text = _scenery(scene, rng)
+    return tell(scene, rng).text
+
+
+def tell(scene: Scene, rng: Random, keep: float | None = None) -> Phrase:
+    """One caption of ``scene`` and what it claims.
+
+    ``keep`` is the chance that a thing is mentioned; None takes one of :data:`THOROUGH`, :data:`USUAL`,
+    :data:`TERSE` by chance.
+    """
+    keep = keep or pick(rng, (THOROUGH, USUAL, TERSE))
+    if scene.shapes:
+        said = _shapes(scene, rng, keep)
+    elif len(scene.figures) == 2:
+        said = _pair(scene, rng, keep)
+    elif scene.figures:
+        said = _tags(scene, rng, keep) if rng.random() < 0.25 else _sentence(scene, rng, keep)
     else:
-        tags = rng.random() < 0.25
-        keep = (1.0, 0.85, 0.55)[int(rng.random() * 3)]  # thorough, usual, terse
-        text = _tags(scene, rng, keep) if tags else _sentence(scene, rng, keep)
+        said = _scenery(scene, rng)
     if rng.random() < 0.15:
-        text = f"{pick(rng, MEDIA)} {text}"
-    return ", ".join([text, *_quality(scene, rng)])
+        said = said._replace(text=f"{pick(rng, MEDIA)} {said.text}")
+    return joined(", ", (said, *_quality(scene, rng)))
 
 
-def _quality(scene: Scene, rng: Random) -> list[str]:
+def _quality(scene: Scene, rng: Random) -> list[Phrase]:
     if scene.flaw is None:
-        return [pick(rng, PRAISE)] if rng.random() < 0.06 else []
-    words = [pick(rng, BLAME[scene.flaw])] if rng.random() < 0.8 else []
+        return [Phrase(pick(rng, PRAISE))] if rng.random() < 0.06 else []
+    words = []
+    if rng.random() < 0.8:
+        words.append(Phrase(pick(rng, BLAME[scene.flaw]), (Claim("flaw", scene.flaw),)))
     if not words or rng.random() < 0.4:
-        words.append(pick(rng, LOW))
+        words.append(Phrase(pick(rng, LOW), (Claim("flaw", "any"),)))
     return words if rng.random() < 0.5 else words[::-1]
 
 
-def _sentence(scene: Scene, rng: Random, keep: float) -> str:
+def _sentence(scene: Scene, rng: Random, keep: float) -> Phrase:
     """'a girl with black hair eating pizza wearing glasses in the forest'."""
-    assert scene.subject
-    noun, clauses, scenes = pick(rng, NOUNS[scene.subject]), [], []
-    coat = _word(scene.coat, rng) if rng.random() < keep else ""
-    if coat and (scene.subject in PEOPLE or (scene.subject in ANIMALS and rng.random() < 0.25)):
-        material = "hair" if scene.subject in PEOPLE else "fur"
-        if rng.random() < 0.25 and material == "hair":
-            noun = f"{coat} haired {noun}"
-        else:
-            noun = f"{noun} with {coat} {material}"
-    elif coat and scene.subject == "astronaut":
-        noun = pick(rng, (f"{noun} in {_a(coat)} suit", f"{coat} {noun}"))
-    elif coat:
-        noun = f"{coat} {noun}"
-    if scene.clothes and rng.random() < keep * 0.6:
-        clauses.append(f"{pick(rng, ('in', 'wearing'))} {_a(_dress(scene))}")
-    if scene.glasses and rng.random() < keep:
-        clauses.append(pick(rng, SEEING))
-    elif not scene.glasses and rng.random() < 0.04:
-        clauses.append("without glasses")
-    if scene.hat and rng.random() < keep:
-        clauses.append(f"{pick(rng, ('wearing', 'wearing', 'with', 'in'))} {_a(_hat(scene, rng))}")
-    if scene.food and rng.random() < keep:
-        clauses.append(pick(rng, EATING[scene.food]))
-    if scene.flying and rng.random() < max(keep, 0.85):
+    (figure,) = scene.figures
+    name, said = noun(figure, rng, keep, 1), clauses(figure, rng, keep, 1)
+    if figure.pose == "flying" and rng.random() < max(keep, 0.85):
         known = scene.place if rng.random() < keep else None
-        clauses.append(pick(rng, FLYING[known]))
-        if not known:
-            scenes = _where(scene, rng, 0.3 if scene.place else keep)
+        said.append(flight(known, rng, 1))
+        shuffle(said, rng)
+        scenes = [] if known else _where(scene, rng, 0.3 if scene.place else keep)
     else:
         scenes = _where(scene, rng, keep)
-    _shuffle(clauses, rng)
-    joint = pick(rng, (" ", " ", " ", ", ", " and ")) if clauses else " "
-    text = noun if rng.random() < 0.35 else _a(noun)
-    text += " " + joint.join(clauses) if clauses else ""
-    return pick(rng, (" ", " ", ", ")).join([text, *scenes])
+    scenes += _side(figure, rng, keep)
+    if rng.random() < 0.5:
+        scenes = scenes[::-1]
+    joint = pick(rng, (" ", " ", " ", ", ", " and ")) if said else " "
+    text = name if rng.random() < 0.35 else name._replace(text=a(name.text))
+    return joined(pick(rng, (" ", " ", ", ")), (joined(" ", (text, joined(joint, said))), *scenes))
 
 
-def _tags(scene: Scene, rng: Random, keep: float) -> str:
+def _tags(scene: Scene, rng: Random, keep: float) -> Phrase:
     """'girl, black hair, glasses, eating pizza, forest'."""
-    assert scene.subject
-    tags: list[str] = []
-    if rng.random() < keep:
-        material = {"robot": "", "astronaut": "suit"}.get(scene.subject, "hair" if scene.subject in PEOPLE else "fur")
-        word = _word(scene.coat, rng)
-        tags.append(f"{word} {material}" if material else f"{word} robot")
-    if scene.clothes and rng.random() < keep * 0.6:
-        tags.append(_dress(scene))
-    if scene.glasses and rng.random() < keep:
-        tags.append(pick(rng, ("glasses", "glasses", "wearing glasses")))
-    if scene.hat and rng.random() < keep:
-        tags.append(_hat(scene, rng))
-    if scene.food and rng.random() < keep:
-        tags.append(pick(rng, (scene.food, EATING[scene.food][0])))
-    if scene.flying and rng.random() < max(keep, 0.85):
-        tags.append("flying")
+    (figure,) = scene.figures
+    said = tags(figure, rng, keep, 1)
     if rng.random() < keep:
         if scene.place == "sea":
-            tags += _sea_words(scene)
+            said += _sea_words(scene)
         elif scene.place:
-            tags.append(scene.place)
+            said.append(Phrase(scene.place, (Claim("place", scene.place),)))
         else:
-            tags.append(f"{_word(scene.paper, rng)} background")
-    _shuffle(tags, rng)
-    return ", ".join([pick(rng, NOUNS[scene.subject]), *tags])
+            said.append(_paper(f"{colour(scene.paper, rng)} background", scene))
+    said += _side(figure, rng, keep)
+    shuffle(said, rng)
+    name = Phrase(pick(rng, NOUNS[figure.subject]), (Claim("subject", figure.subject, 1),))
+    return joined(", ", (name, *said))
 
 
-def _where(scene: Scene, rng: Random, keep: float) -> list[str]:
+def _side(figure: Figure, rng: Random, keep: float) -> list[Phrase]:
+    if rng.random() >= (0.04 if figure.side == "middle" else 0.7 * keep):
+        return []
+    return [Phrase(pick(rng, SIDES[figure.side]), (Claim("side", figure.side, 1),))]
+
+
+def _pair(scene: Scene, rng: Random, keep: float) -> Phrase:
+    """'a girl with glasses and a dog', 'a cat on the left and a robot on the right', 'a boy to the left of a bear'."""
+    order, where = ((1, 2), (2, 1))[rng.random() < 0.5], _where(scene, rng, keep)
+    one, two = scene.figures
+    if one.subject == two.subject and rng.random() < 0.4:
+        claims = tuple(Claim("subject", one.subject, who) for who in order)
+        return joined(" ", (Phrase(f"two {PLURALS[one.subject]}", claims), *where))
+    first, second = (_short(scene.figures[who - 1], rng, keep, who) for who in order)
+    way = rng.random()
+    left_first = order[0] == 1
+    if way < 0.45:
+        middle = Phrase(pick(rng, NEXT_TO))
+    else:
+        claim = Claim("relation", f"{'left' if left_first else 'right'} of {order[1]}", order[0])
+        sides = [Phrase(pick(rng, SIDES[side])) for side in (("left", "right") if left_first else ("right", "left"))]
+        if way < 0.75:
+            first, second = joined(" ", (first, sides[0])), joined(" ", (second, sides[1]))
+            middle = Phrase(pick(rng, ("and", "and", ",")), (claim,))
+        else:
+            middle = Phrase(pick(rng, LEFT_OF if left_first else RIGHT_OF), (claim,))
+    text = joined(" ", (first, middle, second, *where))
+    return text._replace(text=text.text.replace(" , ", ", "))
+
+
+def _short(figure: Figure, rng: Random, keep: float, who: int) -> Phrase:
+    """A figure and at most two things about it."""
+    name = noun(figure, rng, keep * 0.6, who)
+    said = clauses(figure, rng, keep, who)[: 1 + (rng.random() < 0.5)]
+    return joined(" ", (name._replace(text=a(name.text)), *said))
+
+
+def _shapes(scene: Scene, rng: Random, keep: float) -> Phrase:
+    """'a red circle above a small blue square', 'a green heart', 'a star, a circle and a square'."""
+    whos = [k + 1 for k in range(len(scene.shapes))]
+    if rng.random() < 0.5:
+        whos = whos[::-1]
+    said = [_shape(scene, rng, keep, who) for who in whos]
+    where = _where(scene, rng, keep * 0.6)
+    if len(said) == 1:
+        return joined(" ", (*said, *where))
+    if len(said) == 3:
+        ending = joined(pick(rng, (" and ", ", ")), said[1:])
+        return joined(" ", (joined(", ", (said[0], ending)), *where))
+    one, two = scene.shapes[whos[0] - 1], scene.shapes[whos[1] - 1]
+    if abs(one.x - two.x) > abs(one.y - two.y):
+        relation = "left of" if one.x < two.x else "right of"
+    else:
+        relation = "above" if one.y < two.y else "below"
+    middle = Phrase(pick(rng, RELATIONS[relation]), (Claim("relation", f"{relation} {whos[1]}", whos[0]),))
+    if rng.random() > max(keep, 0.7):
+        middle = Phrase("and")
+    return joined(" ", (said[0], middle, said[1], *where))
+
+
+def _shape(scene: Scene, rng: Random, keep: float, who: int) -> Phrase:
+    shape = scene.shapes[who - 1]
+    said = [Phrase(shape.kind, (Claim("shape", shape.kind, who),))]
+    if rng.random() < max(keep, 0.9):
+        said.insert(0, Phrase(shape.colour, (Claim("colour", shape.colour, who),)))
+    if shape.size and rng.random() < keep * 0.8:
+        said.insert(0, Phrase(pick(rng, SIZE_WORDS[shape.size]), (Claim("size", shape.size, who),)))
+    text = joined(" ", said)
+    return text._replace(text=a(text.text))
+
+
+def _where(scene: Scene, rng: Random, keep: float) -> list[Phrase]:
     if rng.random() >= keep:
         return []
     if scene.place is None:
-        return [f"{pick(rng, ('', 'on a ', 'in front of a ', 'with a '))}{_word(scene.paper, rng)} background"]
+        how = pick(rng, ("", "on a ", "in front of a ", "with a "))
+        return [_paper(f"{how}{colour(scene.paper, rng)} background", scene)]
+    claim = Claim("place", scene.place)
     if scene.place != "sea":
-        return [pick(rng, WHERE[scene.place])]
-    text = pick(rng, ("at the sea", "by the sea", "in front of the sea", "in the sea"))
+        return [Phrase(pick(rng, WHERE[scene.place]), (claim,))]
+    said = [Phrase(pick(rng, ("at the sea", "by the sea", "in front of the sea", "in the sea")), (claim,))]
     if scene.ship and rng.random() < keep:
-        text += pick(rng, (" with a ship", " and a ship", ", ship"))
+        said.append(Phrase(pick(rng, (" with a ship", " and a ship", ", ship")), (Claim("ship", "yes"),)))
     if scene.sunrise and rng.random() < max(keep, 0.8):
-        text += pick(rng, (" at sunrise", " at sunrise", ", sunrise", " at sunset"))
-    return [text]
+        dawn = pick(rng, (" at sunrise", " at sunrise", ", sunrise", " at sunset"))
+        said.append(Phrase(dawn, (Claim("sunrise", "yes"),)))
+    return [joined("", said)]
 
 
-def _scenery(scene: Scene, rng: Random) -> str:
+def _paper(text: str, scene: Scene) -> Phrase:
+    return Phrase(text, (Claim("paper", scene.paper),))
+
+
+def _scenery(scene: Scene, rng: Random) -> Phrase:
+    assert scene.place
+    place = Claim("place", scene.place)
     if scene.place != "sea":
-        assert scene.place
-        return pick(rng, SCENERY[scene.place])
+        return Phrase(pick(rng, SCENERY[scene.place]), (place,))
     words = _sea_words(scene)
     if rng.random() < 0.5:
-        _shuffle(words, rng)
-        return ", ".join(words)
+        shuffle(words, rng)
+        return joined(", ", words)
     ship, dawn = scene.ship and rng.random() < 0.9, scene.sunrise and rng.random() < 0.9
     first = pick(rng, ("a ship on the sea", "the sea with a ship", "a ship sailing on the sea")) if ship else "the sea"
+    claims = [place] + [Claim("ship", "yes")] * ship + [Claim("sunrise", "yes")] * dawn
     if dawn:
-        return pick(rng, (f"{first} at sunrise", f"{first}, sunrise", f"sunrise, {first}", f"{first} at sunset"))
-    return first
+        first = pick(rng, (f"{first} at sunrise", f"{first}, sunrise", f"sunrise, {first}", f"{first} at sunset"))
+    return Phrase(first, tuple(claims))
 
 
-def _sea_words(scene: Scene) -> list[str]:
-    return ["the sea" if scene.layout % 2 else "sea"] + ["sunrise"] * scene.sunrise + ["ship"] * scene.ship
-
-
-def _word(colour: str, rng: Random) -> str:
-    return pick(rng, SPELLINGS[colour]) if colour in SPELLINGS else colour
-
-
-def _dress(scene: Scene) -> str:
-    return f"{scene.clothes} {'dress' if scene.subject == 'girl' else 'shirt'}"
-
-
-def _hat(scene: Scene, rng: Random) -> str:
-    assert scene.hat
-    kind = scene.hat if scene.hat in ("cap", "crown") or rng.random() < 0.65 else "hat"
-    if not scene.hat_colour or rng.random() < 0.2:
-        return kind
-    return f"{scene.hat_colour} {kind}"
-
-
-def _a(noun: str) -> str:
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
-
-
-def _shuffle(words: list[str], rng: Random) -> None:
-    """Fisher-Yates from ``random()`` alone, whose values Python keeps."""
-    for i in range(len(words) - 1, 0, -1):
-        j = int(rng.random() * (i + 1))
-        words[i], words[j] = words[j], words[i]
+def _sea_words(scene: Scene) -> list[Phrase]:
+    words = [Phrase("the sea" if scene.layout % 2 else "sea", (Claim("place", "sea"),))]
+    words += [Phrase("sunrise", (Claim("sunrise", "yes"),))] * scene.sunrise
+    return words + [Phrase("ship", (Claim("ship", "yes"),))] * scene.ship

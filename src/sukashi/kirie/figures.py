@@ -9,37 +9,41 @@ from collections.abc import Callable
 
 from sukashi.kirie.canvas import Pen
 from sukashi.kirie.palette import CLOTHES, INK, PAPER, SKIN, Colour, dark, mix
-from sukashi.kirie.scene import ANIMALS, PEOPLE, Scene, coats
-from sukashi.kirie.things import draw_food, draw_glasses, draw_hat
+from sukashi.kirie.scene import ANIMALS, PEOPLE, Figure, coats
+from sukashi.kirie.things import draw_food, draw_glasses, draw_hat, draw_scarf
 
 BLUSH: Colour = (246, 150, 150)
 CROWN = ((-25, -2), (-24, -16), (-12, -27), (6, -28), (20, -22))  # outline of short hair
 HAT_HEIGHT = {"girl": -21, "boy": -21, "cat": -20, "dog": -21, "bear": -21, "robot": -22, "astronaut": -28}
+NECK = {"astronaut": 29, "robot": 27}  # where a scarf sits; 24 for the others
 
 
-def draw_figure(pen: Pen, scene: Scene) -> None:
-    """Draw the subject with everything it wears and eats."""
-    subject = scene.subject
-    if subject is None:
-        return
-    coat = coats(subject)[scene.coat]
-    skin = SKIN[scene.skin]
-    cloth = CLOTHES[scene.clothes] if scene.clothes else coat
-    if scene.flying:
-        head = pen.move(80 + scene.x, 56 + scene.y, 0.84 * scene.scale)
+def draw_figure(pen: Pen, figure: Figure) -> None:
+    """Draw a figure with everything it wears and eats."""
+    subject, skin = figure.subject, SKIN[figure.skin]
+    coat = coats(subject)[figure.coat]
+    cloth = CLOTHES[figure.clothes] if figure.clothes else coat
+    flying = figure.pose == "flying"
+    if flying:
+        head = pen.move(80 + figure.x, 56 + figure.y, 0.84 * figure.scale)
         _fly(head, subject, cloth, skin, coat)
     else:
-        head = pen.move(64 + scene.x, 62 + scene.y, scene.scale)
+        head = pen.move(64 + figure.x, 62 + figure.y, figure.scale)
         _stand(head, subject, cloth, coat)
+    if figure.scarf:
+        draw_scarf(head.on("scarf").move(0, NECK.get(subject, 24)), figure.scarf, flying=flying)
     HEADS[subject](head, coat, skin)
-    _expression(head, scene, coat)
-    if scene.glasses:
+    _expression(head, figure, coat)
+    if figure.glasses:
         draw_glasses(head.on("glasses"), light=subject == "robot" or (subject in ANIMALS and dark(coat)))
-    if scene.hat:
-        draw_hat(head.on("hat").move(0, HAT_HEIGHT[subject]), scene.hat, scene.hat_colour)
-    if scene.food:
-        _arm(head, 1, skin if subject in PEOPLE else coat, cloth)
-        draw_food(head.on("food"), scene.food)
+    if figure.hat:
+        draw_hat(head.on("hat").move(0, HAT_HEIGHT[subject]), figure.hat, figure.hat_colour)
+    hand = skin if subject in PEOPLE else coat
+    if figure.pose == "waving":
+        _waving_arm(head, hand, cloth)
+    if figure.food:
+        _arm(head, 1, hand, cloth)
+        draw_food(head.on("food"), figure.food)
 
 
 def _stand(pen: Pen, subject: str, cloth: Colour, coat: Colour) -> None:
@@ -94,6 +98,13 @@ def _arm(pen: Pen, side: int, hand: Colour, sleeve: Colour) -> None:
     arm = pen.on("body")
     arm.line([(side * 24, 56), (side * 27, 38)], 11, mix(sleeve, INK, 0.12))
     arm.ellipse(side * 26, 34, 7, 7, hand)
+
+
+def _waving_arm(pen: Pen, hand: Colour, sleeve: Colour) -> None:
+    """The arm on the left of the picture, raised beside the head."""
+    arm = pen.on("body")
+    arm.line([(-19, 46), (-37, 38), (-40, 14)], 11, mix(sleeve, INK, 0.12))
+    arm.ellipse(-40, 8, 7.5, 7.5, hand)
 
 
 def _long_hair(pen: Pen, hair: Colour) -> None:
@@ -174,9 +185,9 @@ HEADS: dict[str, Callable[[Pen, Colour, Colour], None]] = {
 }
 
 
-def _expression(pen: Pen, scene: Scene, coat: Colour) -> None:
+def _expression(pen: Pen, figure: Figure, coat: Colour) -> None:
     """Eyes, nose, whiskers and a mouth, which is open when there is something to eat."""
-    subject, face = scene.subject, pen.on("face")
+    subject, face = figure.subject, pen.on("face")
     animal = subject in ANIMALS
     if subject == "robot":
         for x in (-10, 10):
@@ -191,8 +202,8 @@ def _expression(pen: Pen, scene: Scene, coat: Colour) -> None:
         face.ellipse(0, 6, nose[0], 3.0, nose[1], shadow=False)
     else:
         for x in (-15, 15):
-            face.ellipse(x, 7, 3.8, 2.8, mix(SKIN[scene.skin], BLUSH, 0.7), shadow=False)
-    if scene.food:
+            face.ellipse(x, 7, 3.8, 2.8, mix(SKIN[figure.skin], BLUSH, 0.7), shadow=False)
+    if figure.food:
         face.ellipse(0, 13.5, 4.6, 4.2, (150, 50, 56), shadow=False)
     else:
         face.arc(0, 9, 6, 5, 20, 160, 1.8, INK)

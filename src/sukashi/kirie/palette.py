@@ -29,6 +29,21 @@ CLOTHES: dict[str, Colour] = {
     "purple": (142, 86, 188),
 }
 HAT: dict[str, Colour] = {"red": (204, 42, 48), "green": (44, 142, 74), "blue": (44, 92, 196), "purple": (128, 62, 178)}
+SCARF: dict[str, Colour] = {
+    "red": (222, 62, 58),
+    "blue": (58, 112, 214),
+    "green": (62, 158, 88),
+    "yellow": (248, 204, 66),
+}
+SHAPE: dict[str, Colour] = {
+    "red": (216, 54, 54),
+    "orange": (242, 142, 48),
+    "yellow": (248, 204, 50),
+    "green": (60, 156, 84),
+    "blue": (56, 108, 210),
+    "purple": (136, 76, 188),
+    "black": (52, 48, 56),
+}
 BACKGROUND: dict[str, Colour] = {
     "white": (250, 249, 245),
     "yellow": (252, 232, 146),

@@ -25,7 +25,7 @@ def paper(scene: Scene) -> Colour:
 
 
 def draw_place(pen: Pen, scene: Scene) -> None:
-    """Draw what lies behind the subject."""
+    """Draw what lies behind the figures."""
     if scene.place:
         PAINTERS[scene.place](pen, scene, Random(scene.layout))
 
@@ -36,6 +36,7 @@ def _sky(pen: Pen, scene: Scene, rng: Random) -> None:
 
 
 def _cloud(pen: Pen) -> None:
+    pen = pen.on("cloud")
     for x, y, r in ((-11, 2, 7), (11, 2, 7), (0, -2, 10)):
         pen.ellipse(x, y, r, r, CLOUD)
     pen.box(-18, 1, 18, 9, 4, CLOUD, shadow=False)
@@ -54,7 +55,7 @@ def _sea(pen: Pen, scene: Scene, rng: Random) -> None:
         water = (58, 134, 198)
     pen.box(-4, horizon, SIZE + 4, SIZE + 4, 0, water)
     if scene.ship:
-        _ship(pen.on("ship").move(24 + 80 * (rng.random() < 0.5), horizon + 6, 0.95 if scene.subject else 1.35))
+        _ship(pen.on("ship").move(24 + 80 * (rng.random() < 0.5), horizon + 6, 0.95 if scene.figures else 1.35))
     for row in range(3):
         y, shade = horizon + 14 + 14 * row, mix(water, PAPER, 0.12 + 0.1 * row)
         shift = rng.random() * 20
@@ -90,6 +91,7 @@ def _forest(pen: Pen, scene: Scene, rng: Random) -> None:
 
 
 def _tree(pen: Pen, green: Colour) -> None:
+    pen = pen.on("tree")
     pen.box(-3, -4, 3, 10, 0, (122, 84, 54))
     for y, w in ((0, 17), (-15, 14), (-29, 10)):
         pen.polygon([(-w, y), (w, y), (0, y - 22)], green)
@@ -99,9 +101,9 @@ def _night(pen: Pen, scene: Scene, rng: Random) -> None:
     for k in range(11):
         x, y = 6 + 11.5 * k + rng.random() * 6, 6 + rng.random() * 76
         _star(pen.move(x, y, 0.8 + rng.random() * 0.7))
-    moon = pen.move(20 + 86 * (rng.random() < 0.5), 24 + rng.random() * 6)
+    moon = pen.on("moon").move(20 + 86 * (rng.random() < 0.5), 24 + rng.random() * 6)
     moon.ellipse(0, 0, 13, 13, (252, 232, 150))
-    moon.ellipse(6, -4, 11, 11, NIGHT, shadow=False)
+    moon.on("background").ellipse(6, -4, 11, 11, NIGHT, shadow=False)
     pen.ellipse(24, 132, 72, 32, (54, 64, 116))
     pen.ellipse(112, 138, 70, 34, (70, 80, 134))
 

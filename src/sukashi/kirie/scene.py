@@ -1,7 +1,6 @@
 """What is in a picture of kirie's world: the ground truth that a caption mentions or leaves out.
 
-Everything is decided from a ``random.Random`` through :func:`pick` and ``random()`` alone, whose values Python keeps
-from version to version, so that a seed means the same picture everywhere.
+``sukashi.kirie.chance`` makes scenes by chance.
 """
 
 from __future__ import annotations
@@ -20,8 +19,12 @@ ANIMALS = ("cat", "dog", "bear")
 SUBJECTS = (*PEOPLE, *ANIMALS, "robot", "astronaut")
 HATS = ("top hat", "cap", "party hat", "crown")
 FOODS = ("pizza", "apple", "ice cream", "donut")
+POSES = ("standing", "flying", "waving")
 PLACES = ("sky", "sea", "mars", "forest", "night")
-FLAWS = ("blurry", "faded")
+SHAPES = ("circle", "square", "triangle", "star", "heart")
+SIZES = ("", "big", "small")
+FLAWS = ("blurry", "faded", "noisy")
+SIDE = 12.0  # a figure that is further from the middle stands on the left or on the right
 
 HELD_OUT: tuple[tuple[str, str], ...] = (
     ("cat", "donut"),
@@ -32,36 +35,73 @@ HELD_OUT: tuple[tuple[str, str], ...] = (
     ("dog", "night"),
     ("bear", "mars"),
     ("girl", "sky"),
-)  # pairs that never meet in a training picture, so that composition can be measured
+    ("robot", "scarf"),
+    ("boy", "green scarf"),
+    ("cat", "waving"),
+    ("blue", "star"),
+    ("red", "heart"),
+)  # pairs that never meet in one figure, its place, or one shape of a training picture: composition can be measured
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
-    """One picture in words and numbers; positions are pixels of the 128 x 128 picture, right and down."""
+class Figure:
+    """One character; positions are pixels of the 128 x 128 picture, right and down from where it usually stands."""
 
-    subject: str | None = None  # one of SUBJECTS, or nobody
+    subject: str  # one of SUBJECTS
     coat: str = ""  # colour of hair, fur, metal or suit, whichever the subject has
     clothes: str | None = None  # colour of a girl's dress or a boy's shirt
     skin: int = 0
     glasses: bool = False
     hat: str | None = None
     hat_colour: str = ""  # "" for the crown, which is always golden
+    scarf: str | None = None  # its colour
     food: str | None = None
-    flying: bool = False
+    pose: str = "standing"  # one of POSES
+    x: float = 0.0
+    y: float = 0.0
+    scale: float = 1.0
+
+    @property
+    def side(self) -> str:
+        """``left``, ``right`` or ``middle`` of the picture."""
+        return "left" if self.x < -SIDE else "right" if self.x > SIDE else "middle"
+
+    def words(self) -> set[str]:
+        """What :data:`HELD_OUT` calls the things that this figure is, wears, eats and does."""
+        worn = {"scarf", f"{self.scarf} scarf"} if self.scarf else set()
+        return {self.subject, self.pose, self.hat or "", self.food or ""} | worn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """A simple shape around (x, y), in pixels."""
+
+    kind: str  # one of SHAPES
+    colour: str
+    size: str = ""  # one of SIZES; "" is neither big nor small
+    x: float = 64.0
+    y: float = 64.0
+    radius: float = 26.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """One picture in words and numbers: up to two figures, or up to three shapes, or only a place."""
+
+    figures: tuple[Figure, ...] = ()  # from left to right
+    shapes: tuple[Shape, ...] = ()
     place: str | None = None  # one of PLACES, or None for plain paper
     paper: str = "white"  # colour of plain paper
     sunrise: bool = False  # only at sea
     ship: bool = False  # only at sea
     flaw: str | None = None  # one of FLAWS when the picture is bad on purpose
-    x: float = 0.0
-    y: float = 0.0
-    scale: float = 1.0
-    layout: int = 0  # seed of clouds, trees, stars
+    layout: int = 0  # seed of clouds, trees, stars, grain
 
     def held_out(self) -> bool:
-        """Whether a pair of :data:`HELD_OUT` meets in this picture."""
-        found = {self.subject, self.hat, self.food, self.place}
-        return any(a in found and b in found for a, b in HELD_OUT)
+        """Whether a pair of :data:`HELD_OUT` meets in one figure, in a figure and its place, or in one shape."""
+        groups = [figure.words() | {self.place or ""} for figure in self.figures]
+        groups += [{shape.kind, shape.colour} for shape in self.shapes]
+        return any(a in group and b in group for group in groups for a, b in HELD_OUT)
 
 
 def coats(subject: str) -> dict[str, palette.Colour]:
@@ -74,49 +114,5 @@ def coats(subject: str) -> dict[str, palette.Colour]:
 
 
 def pick(rng: Random, choices: Sequence[T]) -> T:
-    """One of ``choices``, all equally likely."""
+    """One of ``choices``, all equally likely, from ``random()`` alone, whose values Python keeps."""
     return choices[int(rng.random() * len(choices))]
-
-
-def draw_scene(rng: Random, *, held_out: bool = False) -> Scene:
-    """A scene by chance; with ``held_out`` only those that training never shows, otherwise only the others."""
-    while True:
-        scene = _any_scene(rng)
-        if scene.held_out() == held_out:
-            return scene
-
-
-def _any_scene(rng: Random) -> Scene:
-    alone = rng.random() < 0.12
-    flaw = pick(rng, FLAWS) if rng.random() < 0.12 else None
-    place = pick(rng, PLACES) if alone or rng.random() < 0.5 else None
-    if alone and rng.random() < 0.5:
-        place = "sea"
-    sea = place == "sea"
-    sunrise, ship = sea and rng.random() < 0.5, sea and rng.random() < 0.6
-    paper, layout = pick(rng, tuple(palette.BACKGROUND)), int(rng.random() * 1_000_000)
-    if alone:
-        return Scene(place=place, paper=paper, sunrise=sunrise, ship=ship, flaw=flaw, layout=layout)
-    subject = pick(rng, (*SUBJECTS, "girl", "astronaut"))  # a little more often: the prompts of most tutorials
-    flying = rng.random() < (0.5 if subject == "astronaut" else 0.08) and place in ("sky", "mars", "night", None)
-    hat = pick(rng, HATS) if rng.random() < 0.4 else None
-    return Scene(
-        subject=subject,
-        coat=pick(rng, tuple(coats(subject))),
-        clothes=pick(rng, tuple(palette.CLOTHES)) if subject in PEOPLE else None,
-        skin=int(rng.random() * len(palette.SKIN)),
-        glasses=rng.random() < 0.4,
-        hat=hat,
-        hat_colour=pick(rng, tuple(palette.HAT)) if hat not in (None, "crown") else "",
-        food=pick(rng, FOODS) if rng.random() < 0.55 and not flying else None,
-        flying=flying,
-        place=place,
-        paper=paper,
-        sunrise=sunrise,
-        ship=ship,
-        flaw=flaw,
-        x=rng.random() * 16 - 8,
-        y=rng.random() * 8 - 4,
-        scale=0.94 + rng.random() * 0.12,
-        layout=layout,
-    )

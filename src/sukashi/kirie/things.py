@@ -1,9 +1,9 @@
-"""What characters wear and eat, drawn around the middle of the face (hats: around the place where they sit)."""
+"""What characters wear and eat, drawn around the middle of the face (hats and scarves: around where they sit)."""
 
 from __future__ import annotations
 
 from sukashi.kirie.canvas import Pen
-from sukashi.kirie.palette import HAT, INK, PAPER, Colour, mix
+from sukashi.kirie.palette import HAT, INK, PAPER, SCARF, Colour, mix
 
 GOLD: Colour = (246, 200, 60)
 TEAL: Colour = (250, 250, 255)
@@ -38,6 +38,23 @@ def draw_hat(pen: Pen, kind: str, colour: str) -> None:
         pen.polygon([(-20, 4), (-23, -18), (-11, -8), (0, -22), (11, -8), (23, -18), (20, 4)], paper)
         for x, jewel in ((-11, (214, 60, 70)), (0, (64, 118, 208)), (11, (214, 60, 70))):
             pen.ellipse(x, -1, 2.6, 2.6, jewel, shadow=False)
+
+
+def draw_scarf(pen: Pen, colour: str, *, flying: bool) -> None:
+    """A scarf around the neck, whose end hangs down, or blows behind one who flies."""
+    paper = SCARF[colour]
+    stripe = mix(paper, PAPER, 0.6)
+    end: list[tuple[float, float]]
+    fringe: list[tuple[float, float]]
+    if flying:
+        end = [(-10, -6), (-4, 6), (-34, 14), (-40, 0)]
+        fringe = [(-37, 1.5), (-32, 12)]
+    else:
+        end = [(6, 0), (19, 0), (21, 26), (8, 27)]
+        fringe = [(9, 21), (19.5, 20)]
+    pen.polygon(end, paper)
+    pen.line(fringe, 3, stripe)
+    pen.ellipse(-2 if flying else 0, 0, 22, 9, paper)
 
 
 def draw_food(pen: Pen, kind: str) -> None:

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from sukashi.kirie.canvas import SIZE
 from sukashi.kirie.captions import caption
-from sukashi.kirie.scene import Scene, draw_scene
+from sukashi.kirie.chance import draw_scene
+from sukashi.kirie.scene import Scene
 from sukashi.kirie.world import sample
 
 FIRST_SEED = 10_000  # pictures of smaller seeds are never trained on
