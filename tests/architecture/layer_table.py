@@ -22,7 +22,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pipeline run",),
     ("text", "shelf", "translate"),
     ("weights families", "guidance"),
-    ("nets", "diffusion", "metadata", "kirie", "precision", "settings", "pictures", "outputs", "weights.errors"),
+    ("nets", "diffusion", "metadata", "kirie", "precision", "settings", "pictures", "tiles", "outputs", "weights.errors"),
+    ("guides moments",),
 )
 
 # What the modules may import from elsewhere, besides the standard library. The longest name wins here too.

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
-from operator import add
 
-import torch
-from torch import Tensor
-
-from sukashi.diffusion.denoiser import Conditioning, UNetLike, ask, read
-from sukashi.diffusion.types import Denoise, Level, Prediction
+from sukashi.diffusion.denoiser import Conditioning, UNetLike
+from sukashi.diffusion.types import Denoise
+from sukashi.guidance.rule import Branch, classifier_free, steered
 
 Weighted = tuple[Conditioning, float]
 
@@ -26,16 +22,5 @@ def composed(
     """
     if not wanted:
         raise ValueError("nothing to compose: at least one prompt is needed")
-    together = reduce(add, [given for given, _ in wanted], unwanted)
-
-    def denoise(x: Tensor, level: Level) -> Prediction:
-        out_u, *outs = ask(unet, torch.cat([x] * (len(wanted) + 1)), level, together).chunk(len(wanted) + 1)
-        one = blended(out_u, outs, [weight for _, weight in wanted])
-        return read(out_u + scale * (one - out_u), x, level, predicts, unwanted=out_u, wanted=one)
-
-    return denoise
-
-
-def blended(out_u: Tensor, outs: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-    """U + sum_i w_i (c_i - u): the output of several prompts as if it were one; all (B, C, H, W)."""
-    return out_u + sum(weight * (out - out_u) for out, weight in zip(outs, weights, strict=True))
+    parts = [Branch("wanted", unet, given, weight) for given, weight in wanted]
+    return steered([Branch("unwanted", unet, unwanted), *parts], predicts, classifier_free(scale))
