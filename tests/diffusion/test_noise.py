@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sukashi.diffusion.noise import KINDS, per_picture
+from sukashi.diffusion.noise import KINDS, of_any_shape, per_picture, varied
 
 # torch.randn(3, 4, device="cuda") after torch.manual_seed(0), as CUDA prints it
 CUDA_SEED_0 = [
@@ -59,3 +59,24 @@ def test_drawing_leaves_the_global_generator_alone() -> None:
     before = torch.get_rng_state()
     per_picture([1], (4,))()
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_shapes_said_at_every_draw_come_from_the_same_generators() -> None:
+    draw = of_any_shape([3, 4])
+    first, second = draw((3, 2, 2)), draw((4, 5, 5))
+    generator = torch.Generator().manual_seed(4)
+    assert torch.equal(first[1], torch.randn(3, 2, 2, generator=generator))
+    assert torch.equal(second[1], torch.randn(4, 5, 5, generator=generator))
+
+
+def test_variations_lie_on_the_arc_between_two_seeds() -> None:
+    a, b = per_picture([1, 2], (4, 16, 16))(), per_picture([8, 9], (4, 16, 16))()
+    torch.testing.assert_close(varied(a, b, 0.0), a)
+    torch.testing.assert_close(varied(a, b, 1.0), b)
+    half = varied(a, b, 0.5)
+    low, high = a[1, 2, :, 3].double(), b[1, 2, :, 3].double()  # one column has an arc of its own
+    angle = torch.arccos(torch.dot(low, high) / low.norm() / high.norm())
+    arc = (torch.sin(angle / 2) / torch.sin(angle)) * (low + high)
+    torch.testing.assert_close(half[1, 2, :, 3].double(), arc, atol=1e-5, rtol=1e-5)
+    assert 0.9 < float(half.std()) < 1.1  # a straight line would give 0.7
+    torch.testing.assert_close(varied(a, a, 0.3), a)

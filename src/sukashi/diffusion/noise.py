@@ -75,10 +75,29 @@ def per_picture(
 
     Raises ValueError for an unknown ``kind`` and for a seed outside 0 .. 2**64 - 1.
     """
+    draw = of_any_shape(seeds, kind, device)
+    return lambda: draw(shape)
+
+
+def of_any_shape(seeds: Sequence[int], kind: str = "cpu", device: torch.device | str = "cpu") -> Draw:
+    """As ``per_picture``, the shape of one picture's noise said at every draw: shape -> (B, *shape)."""
     if kind not in KINDS:
         raise ValueError(f"unknown kind of noise {kind!r}; known: {', '.join(KINDS)}")
     for seed in seeds:
         if not 0 <= seed < 2**64:
             raise ValueError(f"seed {seed} is outside 0 .. 2**64 - 1")
     draws = [KINDS[kind](seed) for seed in seeds]
-    return lambda: torch.stack([draw(shape) for draw in draws]).to(device)
+    return lambda shape: torch.stack([draw(shape) for draw in draws]).to(device)
+
+
+def varied(noise: Tensor, other: Tensor, strength: float) -> Tensor:
+    """From ``noise`` towards ``other`` (both (B, C, h, w)) on a great circle, 0 .. 1 of the way: a seed's variations.
+
+    Shoemake 1985, "Animating rotation with quaternion curves". Each column of each channel has an arc of its own, as in
+    A1111 (``modules/rng.py``), so that its variation seeds mean the same here.
+    """
+    low, high = noise / noise.norm(dim=2, keepdim=True), other / other.norm(dim=2, keepdim=True)
+    angle = (low * high).sum(dim=2, keepdim=True).clamp(-1, 1).acos()  # (B, C, 1, w)
+    near, far = ((1 - strength) * angle).sin() / angle.sin(), (strength * angle).sin() / angle.sin()
+    line = angle.sin() < 1e-3  # no arc between equal directions
+    return near.where(~line, 1 - strength) * noise + far.where(~line, strength) * other
