@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tasks",),
     ("loading",),
     ("pipeline run",),
+    ("prompts",),
     ("text", "shelf", "translate"),
     ("weights families", "guidance"),
     ("nets", "diffusion", "metadata", "kirie", "precision", "settings", "pictures", "tiles", "outputs", "weights.errors"),
@@ -36,6 +37,7 @@ LIBRARIES: dict[str, set[str]] = {
     "diffusion": {"torch", "numpy"},
     "metadata": {"PIL"},
     "kirie": {"numpy", "PIL"},
+    "prompts": {"torch", "lark"},
     "weights.hub": {"huggingface_hub"},
 }
 ONLY_WHERE_USED = {"huggingface_hub", "instant_clip_tokenizer"}  # imported inside the function that needs them
