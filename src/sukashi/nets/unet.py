@@ -44,6 +44,11 @@ class UNetConfig:
         """Width E of the time embedding."""
         return 4 * self.channels[0]
 
+    @property
+    def skips(self) -> list[int]:
+        """Channels of what the way down leaves for the way up: by conv_in, each resnet, each halving but the last."""
+        return [self.channels[0], *[ch for ch in self.channels for _ in range(self.resnets + 1)][:-1]]
+
 
 def sinusoid(t: Tensor, dim: int) -> Tensor:
     """Embed scalars ``t`` (B,) as cos/sin waves (B, dim) in float32 (Vaswani et al. 2017, sec. 3.5)."""
@@ -256,8 +261,7 @@ class MidStage(Stage):
         self.resnets.append(Resnet(ch, ch, config.time_dim, config.groups))
 
     def forward(self, x: Tensor, t: Tensor, context: Tensor) -> Tensor:
-        x = self.resnets[0](x, t)
-        x = self.attentions[0](x, context)
+        x = self.attentions[0](self.resnets[0](x, t), context)
         return self.resnets[1](x, t)
 
 
@@ -279,8 +283,8 @@ class UpStage(Stage):
         return x
 
 
-class UNet(nn.Module):
-    """Latent x (B, in_channels, H, W), time t (B,), prompt (B, T, D) -> prediction (B, out_channels, H, W)."""
+class WayDown(nn.Module):
+    """What a U-Net and a ControlNet are both made of: the time embedding, the way down and the middle."""
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
@@ -291,24 +295,24 @@ class UNet(nn.Module):
             self.class_embedding = nn.Embedding(config.noise_levels, config.time_dim)
         if config.pooled_dim:
             self.add_embedding = TimeEmbedding(config.pooled_dim, config.time_dim)
-
-        self.down_blocks, pushed, levels = nn.ModuleList(), [ch[0]], range(len(ch))
-        for level in levels:
-            last = level == levels[-1]
-            io = list(zip([pushed[-1]] + [ch[level]] * (n - 1), [ch[level]] * n, strict=True))
-            self.down_blocks.append(DownStage(io, config, level, last))
-            pushed += [ch[level]] * (n + (not last))
-
+        self.down_blocks = nn.ModuleList(
+            DownStage([(before, own)] + [(own, own)] * (n - 1), config, level, last=level == len(ch) - 1)
+            for level, (before, own) in enumerate(zip((ch[0], *ch), ch, strict=False))
+        )
         self.mid_block = MidStage(ch[-1], config)
 
-        self.up_blocks, width = nn.ModuleList(), ch[-1]
-        for level in reversed(levels):
-            io = []
-            for _ in range(n + 1):
-                io.append((width + pushed.pop(), ch[level]))
-                width = ch[level]
-            self.up_blocks.append(UpStage(io, config, level, last=level == 0))
 
+class UNet(WayDown):
+    """Latent x (B, in_channels, H, W), time t (B,), prompt (B, T, D) -> prediction (B, out_channels, H, W)."""
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__(config)
+        ch, pushed = config.channels, config.skips
+        self.up_blocks, width = nn.ModuleList(), ch[-1]
+        for level in reversed(range(len(ch))):
+            io = [(below + pushed.pop(), ch[level]) for below in [width] + [ch[level]] * config.resnets]
+            self.up_blocks.append(UpStage(io, config, level, last=level == 0))
+            width = ch[level]
         self.conv_norm_out = nn.GroupNorm(config.groups, ch[0])
         self.conv_out = nn.Conv2d(ch[0], config.out_channels, 3, padding=1)
 
@@ -322,9 +326,10 @@ class UNet(nn.Module):
         pooled: Tensor | None = None,
         sizes: Tensor | None = None,
         guidance: Tensor | None = None,
+        residuals: Sequence[Tensor] = (),
     ) -> Tensor:
         """Predict. ``noise_level`` (B,) is for the x4 upscaler; ``pooled`` (B, P) and ``sizes`` (B, 6; refiner 5) for
-        SDXL; ``guidance`` (B, guidance_dim) for LCM.
+        SDXL; ``guidance`` (B, guidance_dim) for LCM; ``residuals`` are added to every skip and (the last) the middle.
         """
         emb = self.time_embedding(sinusoid(t, self.config.channels[0]).to(x.dtype), guidance)
         if noise_level is not None:
@@ -338,6 +343,8 @@ class UNet(nn.Module):
         for block in self.down_blocks:
             x = block(x, emb, context, skips)
         x = self.mid_block(x, emb, context)
+        if residuals:
+            *skips, x = (made + more for made, more in zip([*skips, x], residuals, strict=True))
         for block in self.up_blocks:
             x = block(x, emb, context, skips)
         return self.conv_out(F.silu(self.conv_norm_out(x)))
