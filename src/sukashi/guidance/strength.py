@@ -10,65 +10,61 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sukashi.diffusion.denoiser import Conditioning, UNetLike, guided
-from sukashi.diffusion.plan import Plan
-from sukashi.diffusion.types import Level, Noise, Prediction
+from sukashi.diffusion.types import Denoise, Level, Prediction
 from sukashi.guidance.attention import map_size, watched
 
 
 class Strength(NamedTuple):
-    """What a short run showed: at each call's level, the attention to the negative prompt over that to the prompt."""
+    """What a run showed: at each call's level, the attention to the negative prompt over that to the prompt."""
 
-    levels: Sequence[Level]
-    ratios: Sequence[float]
+    levels: list[Level]
+    ratios: list[float]
 
     @property
     def critical(self) -> Level:
         """The level where the ratio is highest."""
-        return max(zip(self.ratios, self.levels, strict=True), key=lambda pair: pair[0])[1]
+        return self.levels[max(range(len(self.ratios)), key=self.ratios.__getitem__)]
 
     def step(self, levels: Sequence[Level]) -> int:
         """The first step of a run over ``levels`` with no more noise than the critical level."""
         return next(k for k, level in enumerate(levels) if level.sigma <= self.critical.sigma)
 
 
-def measure(
+def measured(
     net: nn.Module,
     guard: Callable[[nn.Module], UNetLike],
     predicts: str,
     wanted: Conditioning,
     negative: Conditioning,
     scale: float,
-    plan: Plan,
-    levels: list[Level],
-    x: Tensor,
-    noise: Noise,
-) -> Strength:
-    """Draw x (B, C, h, w) down ``levels`` with the negative prompt from the start, and watch the cross-attention.
+) -> tuple[Denoise, Strength]:
+    """A denoiser with the negative prompt from the start, and what its cross-attention will have shown after a run.
 
-    Ban et al. 2024, arXiv:2406.02965, sec. 3, as in its code: r_i = S-_i / S+_i, where S sums the mean square of the
-    attention maps, brought to the size of the latent, over heads and layers; the middle block and maps at an eighth
-    of the latent are left out. The critical step is where r peaks.
+    Ban et al. 2024, arXiv:2406.02965, sec. 3, as in its code: r_i = S-_i / S+_i at call i, where S sums over heads
+    and layers the mean square of the attention maps, brought to the size of the latent; the middle block and maps at
+    an eighth of the latent are left out. The critical step is where r peaks.
     """
-    sums: list[Tensor] = []
-    size = (x.shape[2], x.shape[3])
+    found = Strength([], [])
+    layers: list[Tensor] = []  # of the call going on: strength (2B,) of each layer
+    size = [0, 0]
 
     def see(name: str, probabilities: Tensor) -> None:
         h, w = map_size(probabilities.shape[2], *size)
         if "mid_block" not in name and size[0] < 8 * h:
-            sums[-1] += strength(probabilities, (h, w), size)
+            layers.append(strength(probabilities, (h, w), (size[0], size[1])))
 
     inner = guided(guard(watched(net, see)), predicts, wanted, negative, scale)
-    seen: list[Level] = []
 
     def denoise(x: Tensor, level: Level) -> Prediction:
-        seen.append(level)
-        sums.append(torch.zeros(2 * len(x), device=x.device))
-        return inner(x, level)
+        size[:] = x.shape[2:]
+        layers.clear()
+        prediction = inner(x, level)
+        minus, plus = torch.stack(layers).sum(dim=0).chunk(2)  # guidance asks the unwanted prompt first
+        found.levels.append(level)
+        found.ratios.append(float(minus.sum() / plus.sum()))
+        return prediction
 
-    for _ in plan.run(denoise, x, levels, noise):
-        pass
-    ratios = [float(minus.sum() / plus.sum()) for minus, plus in (both.chunk(2) for both in sums)]
-    return Strength(seen, ratios)
+    return denoise, found
 
 
 def strength(probabilities: Tensor, small: tuple[int, int], size: tuple[int, int]) -> Tensor:

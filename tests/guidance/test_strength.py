@@ -1,0 +1,65 @@
+"""The ratio of attention to the negative prompt and to the prompt, and the step where it peaks."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from sukashi.diffusion.denoiser import Conditioning, guided
+from sukashi.diffusion.names import resolve
+from sukashi.diffusion.types import Level
+from sukashi.guidance.strength import Strength, measured, strength
+from tiny_models import tiny_model
+
+
+def given(seed: int) -> Conditioning:
+    return Conditioning(context=torch.randn(2, 7, 32, generator=torch.Generator().manual_seed(seed)) * 4)
+
+
+@torch.no_grad()
+def test_the_ratio_is_that_of_the_papers_code() -> None:
+    unet = tiny_model("sd1").unet
+    wanted, negative = given(1), given(2)
+    x = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    level = Level(300.0, 0.8, 0.6)
+    denoise, found = measured(unet, lambda net: net, "epsilon", wanted, negative, 5.0)
+    drawn = denoise(x, level)
+    assert torch.equal(drawn.eps, guided(unet, "epsilon", wanted, negative, 5.0)(x, level).eps)
+
+    sums = {"-": 0.0, "+": 0.0}
+    hooked = copy.deepcopy(unet)
+
+    def hook(module, inputs, _) -> None:
+        hidden, context = inputs
+        q = module.to_q(hidden).unflatten(-1, (module.heads, -1))
+        k = module.to_k(context).unflatten(-1, (module.heads, -1))
+        maps = (torch.einsum("bnhd,bthd->bhtn", q, k) / q.shape[-1] ** 0.5).softmax(dim=2)
+        side = round(maps.shape[-1] ** 0.5)
+        for sign, half in zip("-+", maps.chunk(2), strict=True):
+            for head in half.flatten(0, 1):  # one head of one picture: (T, n)
+                up = F.interpolate(head.view(1, 7, side, side), size=(16, 16), mode="bicubic").clamp_min(0)
+                sums[sign] += float((up**2).mean())
+
+    for name, module in hooked.named_modules():
+        if name.endswith("attn2") and "mid_block" not in name:
+            module.register_forward_hook(hook)
+    guided(hooked, "epsilon", wanted, negative, 5.0)(x, level)
+    assert found.ratios == pytest.approx([sums["-"] / sums["+"]], rel=1e-5) and found.levels == [level]
+    assert abs(found.ratios[0] - 1) > 1e-4, "the two prompts are attended alike: the test sees nothing"
+
+
+def test_the_peak_is_found_again_in_a_run_of_other_steps() -> None:
+    plan = resolve("ddim", None, {})
+    short, long = plan.levels(10), plan.levels(30)
+    found = Strength(short[:-1], [1.0, 1.1, 1.4, 1.3, *[0.5] * 6])
+    assert found.critical == short[2]
+    step = found.step(long)
+    assert long[step].sigma <= short[2].sigma < long[step - 1].sigma
+
+
+def test_strength_sums_heads_and_averages_everything_else() -> None:
+    even = torch.full((2, 3, 16, 5), 0.2)
+    torch.testing.assert_close(strength(even, (4, 4), (8, 8)), torch.full((2,), 3 * 0.04))
