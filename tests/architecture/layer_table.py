@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tasks",),
     ("loading",),
     ("pipeline run",),
-    ("prompts",),
+    ("prompts", "adapters"),
     ("text", "shelf", "translate"),
     ("weights families", "guidance"),
     ("nets", "diffusion", "metadata", "kirie", "precision", "settings", "pictures", "tiles", "outputs", "weights.errors"),

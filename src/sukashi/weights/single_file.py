@@ -21,6 +21,7 @@ from sukashi.weights.assemble import assemble, empty
 from sukashi.weights.components import VAE_IGNORED, load_text, load_vae
 from sukashi.weights.configs import text_config, unet_config, vae_config
 from sukashi.weights.errors import CheckpointError, ConfigError
+from sukashi.weights.kinds import kind_of
 from sukashi.weights.parts import LoadReport, PartReport, Parts, Request
 from sukashi.weights.prediction import Verdict, decide, probe, with_prediction
 from sukashi.weights.tensors import TensorFile, open_tensors
@@ -40,16 +41,6 @@ IGNORED = {
     "a depth estimator": r"^depth_model\.",
     "counters": r"^(global_step|epoch|iteration)$",
 }
-OTHER_KINDS = {
-    "a LoRA": r"^lora_(unet|te)|\.lora_(down|up|A|B)\b|\.lora\.(down|up)\.",
-    "a textual inversion embedding": r"^(emb_params|clip_[gl]|string_to_param.*)$",
-    "a ControlNet": r"^control_model\.|^controlnet_cond_embedding\.",
-    "a Flux model": r"double_blocks\.",
-    "a Stable Diffusion 3 model": r"joint_blocks\.",
-    "an autoencoder (load it with vae=...)": r"^(first_stage_model\.)?(en|de)coder\.(down|up|mid)",
-    "a U-Net of a diffusers folder (load the folder)": r"^down_blocks\.\d\.resnets",
-    "a text encoder": r"^(text_model|encoder\.layers|transformer\.resblocks)\.",
-}
 
 
 class Facts(NamedTuple):
@@ -64,7 +55,7 @@ def facts_of(file: TensorFile) -> Facts:
     """Read the facts; raises ``CheckpointError`` for a file that has no U-Net, saying what it is instead."""
     first = f"{UNET}input_blocks.0.0.weight"
     if first not in file:
-        kind = next((kind for kind, mark in OTHER_KINDS.items() if any(re.search(mark, n) for n in file)), None)
+        kind = kind_of(file)
         some = ", ".join(list(file)[:3]) or "no tensors"
         raise CheckpointError(
             f"{file.where} is {kind}, not a checkpoint"
