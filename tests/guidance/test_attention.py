@@ -14,7 +14,7 @@ from sukashi.diffusion.denoiser import Conditioning
 from sukashi.diffusion.types import Level
 from sukashi.guidance.attention import map_size, watched
 from sukashi.guidance.making import Guidance
-from sukashi.guidance.nag import attending_away, both
+from sukashi.guidance.nag import attending_away
 from sukashi.guidance.pag import perturbed
 from sukashi.guides import guides
 from sukashi.nets.shallow import attentions, shallow
@@ -156,8 +156,7 @@ def test_nag_equals_its_processor_in_diffusers(tau: float) -> None:
     x, t, context = inputs(unet)
     negative = random(2, 7, context.shape[2], seed=2)
     doubled = torch.cat([context, negative])
-    given = both(Conditioning(context=context), Conditioning(context=negative))
-    ours = attending_away(unet, 7, 5.0, tau, 0.25)(x, t, given.context)
+    ours = attending_away(unet, negative, 5.0, tau, 0.25)(x, t, context)
     # the U-Net of diffusers lets the context have another batch size than x: only the processors read it
     torch.testing.assert_close(ours, theirs(x, 400, doubled).sample, rtol=1e-4, atol=1e-4)
     assert not torch.allclose(ours, unet(x, t, context), atol=1e-2)
@@ -179,7 +178,7 @@ def test_copies_work_in_every_family(name: str) -> None:
     if config.pooled_dim:
         width = config.pooled_dim - 6 * config.size_dim
         told |= {"pooled": random(1, width), "sizes": torch.ones(1, 6)}
-    same = attending_away(unet, 7, 1.0, 2.5, 0.5)(x, t, torch.cat([context, context], dim=1), **told)
+    same = attending_away(unet, random(1, 5, config.context_dim, seed=2), 1.0, 2.5, 0.5)(x, t, context, **told)
     torch.testing.assert_close(same, unet(x, t, context, **told), rtol=1e-4, atol=1e-5)
     seen: list[str] = []
     watched(unet, lambda name, _: seen.append(name))(x, t, context, **told)

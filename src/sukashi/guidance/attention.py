@@ -8,6 +8,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from sukashi.nets.shallow import Attend, Net, with_attend
+from sukashi.nets.unet import Attention
 
 See = Callable[[str, Tensor], None]
 """(name of the layer, probabilities (B, heads, N, T) of N image tokens over T text tokens)."""
@@ -16,7 +17,9 @@ See = Callable[[str, Tensor], None]
 def watched(unet: Net, see: See) -> Net:
     """A copy of the U-Net that shares its weights, computes the same bits, and shows its cross-attention to ``see``."""
 
-    def showing(name: str, attend: Attend) -> Attend:
+    def showing(name: str, layer: Attention) -> Attend:
+        attend = layer.attend
+
         def seen(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             see(name, attention_map(q, k))
             return attend(q, k, v)

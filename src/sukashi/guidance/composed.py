@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torch import Tensor
+
 from sukashi.diffusion.denoiser import Conditioning, UNetLike
 from sukashi.diffusion.types import Denoise
 from sukashi.guidance.rule import Branch, classifier_free, steered
 
-Weighted = tuple[Conditioning, float]
+Weighted = tuple[Conditioning, float | Tensor]
+"""A prompt and its weight, which is (B, 1, 1, 1) where the pictures of a batch differ."""
 
 
 def composed(

@@ -14,10 +14,10 @@ from sukashi.guidance.apg import projected
 from sukashi.guidance.cfgpp import plus_plus
 from sukashi.guidance.composed import Weighted
 from sukashi.guidance.cutoff import cut_off
-from sukashi.guidance.nag import attending_away, both
+from sukashi.guidance.nag import attending_away
 from sukashi.guidance.negatives import independent, perpendicular
 from sukashi.guidance.pag import away_from_perturbed, perturbed
-from sukashi.guidance.rule import Branch, Rule, alone, classifier_free, rescaling, steered
+from sukashi.guidance.rule import Branch, Rule, alone, classifier_free, is_one, rescaling, steered
 from sukashi.guidance.window import Window, window, windowed
 from sukashi.guides import Options
 
@@ -63,7 +63,7 @@ class Guidance:
     def make(self, wanted: Sequence[Weighted], empty: Conditioning | None, negative: Conditioning | None) -> Denoise:
         """The denoiser of one stretch, where nothing changes; ``empty`` None: without guidance by a second branch."""
         methods = set(self.methods) - {"interval"}
-        one = len(wanted) == 1 and wanted[0][1] == 1
+        one = len(wanted) == 1 and is_one(wanted[0][1])
         apart = negative is not None and empty is not None and self.weighs_apart()
         taken = empty if negative is None or apart or self.negative_scale == 0 or "nag" in methods else negative
         unwanted = taken if empty is not None else None
@@ -96,9 +96,9 @@ class Guidance:
         unet, net = self.guard(self.unet), self.unet
         asked = unet
         if "nag" in self.methods and attended is not None:
-            tokens = wanted[0][0].context.shape[1]
-            net = attending_away(net, tokens, **{k: self.option("nag", k) for k in ("scale", "tau", "alpha")})
-            wanted, asked = [(both(given, attended), weight) for given, weight in wanted], self.guard(net)
+            scale, tau, alpha = (self.option("nag", key) for key in ("scale", "tau", "alpha"))
+            net = attending_away(net, attended.context, scale, tau, alpha)
+            asked = self.guard(net)
         found = [Branch("unwanted", unet, unwanted)] if unwanted is not None else []
         found += [Branch("wanted", asked, given, weight) for given, weight in wanted]
         if apart is not None:

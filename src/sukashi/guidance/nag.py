@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import torch
 from torch import Tensor
 
-from sukashi.diffusion.denoiser import Conditioning
 from sukashi.nets.shallow import Attend, Net, with_attend
+from sukashi.nets.unet import Attention
 
 
-def attending_away(unet: Net, tokens: int, scale: float, tau: float, alpha: float) -> Net:
+def attending_away(unet: Net, negative: Tensor, scale: float, tau: float, alpha: float) -> Net:
     """Normalized attention guidance (Chen et al. 2025, arXiv:2505.21179, eq. 6-9), sharing all weights of the U-Net.
 
-    The context is that of ``both``: the first ``tokens`` tokens are the prompt's, the rest the negative prompt's. Per
-    image token, Z+ and Z- being what attention to each gives: Z = s Z+ - (s - 1) Z-; R = |Z|_1 / |Z+|_1;
-    Z <- Z min(R, tau) / R; the layer goes on with a Z + (1 - a) Z+.
+    Per image token, Z+ and Z- being what attention to the prompt and to ``negative`` (B, T', D) gives:
+    Z = s Z+ - (s - 1) Z-; R = |Z|_1 / |Z+|_1; Z <- Z min(R, tau) / R; the layer goes on with a Z + (1 - a) Z+.
+    The U-Net may be asked for several batches of B in one; its context stays the prompt's.
     """
 
-    def replaced(name: str, attend: Attend) -> Attend:
+    def replaced(name: str, layer: Attention) -> Attend:
+        attend = layer.attend
+
         def away(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            plus = attend(q, k[:, :, :tokens], v[:, :, :tokens])
-            minus = attend(q, k[:, :, tokens:], v[:, :, tokens:])
+            told = negative.repeat(len(q) // len(negative), 1, 1)
+            k_n, v_n = (
+                to(told).unflatten(-1, (layer.heads, -1)).transpose(1, 2).to(q) for to in (layer.to_k, layer.to_v)
+            )
+            plus, minus = attend(q, k, v), attend(q, k_n, v_n)
             z = scale * plus - (scale - 1) * minus
             return alpha * bounded(z, plus, tau) + (1 - alpha) * plus
 
@@ -34,9 +36,4 @@ def attending_away(unet: Net, tokens: int, scale: float, tau: float, alpha: floa
 def bounded(z: Tensor, plus: Tensor, tau: float) -> Tensor:
     """Z (B, heads, N, d) with the L1 norm of each image token at most tau times that of ``plus``."""
     length, allowed = (y.float().abs().sum(dim=(1, 3), keepdim=True) for y in (z, plus))  # over heads and d
-    return z * torch.clamp(tau * allowed / length.clamp(min=1e-7), max=1.0).to(z.dtype)
-
-
-def both(wanted: Conditioning, negative: Conditioning) -> Conditioning:
-    """The prompt, with the tokens of the negative prompt behind its own: context (B, T + T', D)."""
-    return replace(wanted, context=torch.cat([wanted.context, negative.context], dim=1))
+    return z * (tau * allowed / length.clamp(min=1e-7)).clamp(max=1.0).to(z.dtype)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from sukashi.guidance.rule import Rule, Said
 from sukashi.nets.shallow import Attend, Net, attentions, with_attend
+from sukashi.nets.unet import Attention
 
 
 def perturbed(unet: Net, layers: str) -> Net:
@@ -22,7 +23,7 @@ def perturbed(unet: Net, layers: str) -> Net:
     def identity(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return v
 
-    def replaced(name: str, attend: Attend) -> Attend | None:
+    def replaced(name: str, layer: Attention) -> Attend | None:
         return identity if any(part in name for part in wanted) else None
 
     return with_attend(unet, replaced, to_text=False)

@@ -25,7 +25,7 @@ class Branch(NamedTuple):
     name: str
     unet: UNetLike
     given: Conditioning
-    weight: float = 1.0
+    weight: float | Tensor = 1.0  # (B, 1, 1, 1) where the pictures differ
 
 
 class Said(NamedTuple):
@@ -61,11 +61,16 @@ def hear(branches: Sequence[Branch], x: Tensor, level: Level) -> Said:
     outs = {}
     for name in dict.fromkeys(branch.name for branch in branches):
         parts = [(heard[k], branch.weight) for k, branch in enumerate(branches) if branch.name == name]
-        outs[name] = parts[0][0] if [w for _, w in parts] == [1.0] else blended(base, parts)
+        outs[name] = parts[0][0] if len(parts) == 1 and is_one(parts[0][1]) else blended(base, parts)
     return Said(x, level, outs)
 
 
-def blended(base: Tensor, parts: Sequence[tuple[Tensor, float]]) -> Tensor:
+def is_one(weight: float | Tensor) -> bool:
+    """Whether a weight changes nothing in any picture."""
+    return not isinstance(weight, Tensor) and weight == 1
+
+
+def blended(base: Tensor, parts: Sequence[tuple[Tensor, float | Tensor]]) -> Tensor:
     """U + sum_i w_i (c_i - u): several outputs (B, C, H, W) as if they were one, ``base`` being u.
 
     Without an unwanted prompt A1111 takes the first part for u, and so do we.

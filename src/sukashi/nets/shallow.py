@@ -38,13 +38,13 @@ def attentions(net: nn.Module, *, to_text: bool) -> dict[str, Attention]:
     return {name: layer for name, (layer, reads) in found.items() if reads == to_text}
 
 
-def with_attend(net: Net, replaced: Callable[[str, Attend], Attend | None], *, to_text: bool) -> Net:
+def with_attend(net: Net, replaced: Callable[[str, Attention], Attend | None], *, to_text: bool) -> Net:
     """A shallow copy of a U-Net whose attention layers compute by other functions.
 
-    ``replaced(name, attend)`` is told a layer's name and how it attends now, and gives another way, or None to keep it.
+    ``replaced(name, layer)`` is told a layer of the copy by name and gives another way to attend, or None to keep it.
     """
     twin = shallow(net)
     for name, layer in attentions(twin, to_text=to_text).items():
-        if (attend := replaced(name, layer.attend)) is not None:
+        if (attend := replaced(name, layer)) is not None:
             vars(layer)["attend"] = attend  # goes before the method of the class
     return twin
