@@ -55,8 +55,11 @@ class Generator(nn.Module):
 def generator_loss(
     model: nn.Module, x0: Tensor, ids: Tensor, signal: Tensor, g: torch.Generator, *, predicts: str = "v_prediction"
 ) -> Tensor:
-    """The loss at a random step for each latent x0 (B, C, h, w); ``signal`` (steps,) is alpha squared of each step."""
-    t = torch.randint(len(signal), (len(x0),), generator=g)
+    """The loss at a random step for each latent x0 (B, C, h, w); ``signal`` (steps,) is alpha squared of each step.
+
+    The B steps are spread evenly over all (one in each B-th part), which makes the loss of a batch vary less.
+    """
+    t = ((torch.arange(len(x0)) + torch.rand(len(x0), generator=g)) / len(x0) * len(signal)).long()
     eps = torch.randn(x0.shape, generator=g)
     alpha, sigma = signal[t].sqrt().float(), (1 - signal[t]).sqrt().float()
     x = alpha[:, None, None, None] * x0 + sigma[:, None, None, None] * eps

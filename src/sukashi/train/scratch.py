@@ -7,6 +7,7 @@ and writes a diffusers folder. Every stage leaves its result in DIR; run the com
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from sukashi.diffusion.schedule import NoiseSchedule
 from sukashi.kirie.canvas import SIZE
 from sukashi.kirie.captions import caption
-from sukashi.kirie.scene import draw_scene
+from sukashi.kirie.chance import draw_scene
 from sukashi.nets.clip import CLIPText, CLIPTextConfig
 from sukashi.nets.tokenizer import Tokenizer
 from sukashi.nets.unet import UNet, UNetConfig
@@ -29,12 +30,13 @@ from sukashi.train.generator import Encode, Generator, Latents, train_generator
 from sukashi.train.pictures import Pictures, draw_pictures, to_image
 from sukashi.train.run import Budget, Log, Run, parameters
 from sukashi.train.start import thumbnail_start
+from sukashi.train.transfer import transfer
 from sukashi.train.vocabulary import WORD, Vocabulary, learn_vocabulary, write_tokenizer
 
 SMALL_VAE = VAEConfig(channels=(16, 16, 48, 96), resnets=1, groups=4, mid_attention=False)
 SMALL_UNET = UNetConfig(
     channels=(48, 96, 160),
-    depth=(0, 1, 1),
+    depth=(1, 1, 1),
     heads=(2, 4, 5),
     resnets=1,
     context_dim=128,
@@ -55,6 +57,7 @@ class Recipe:
     text_layers: int = 2
     text_heads: int = 4
     positions: int = 48
+    start: Path | None = None  # a model folder to go on from: its autoencoder is kept, its weights are taken over
     vae_budget: Budget
     vae_batch: int = 4
     vae_rate: float = 5e-4
@@ -96,13 +99,15 @@ def fit_vae(
     return vae
 
 
-def encode_pictures(vae: VAE, pictures: Pictures, path: Path) -> Latents:
-    """Standardise the latents of ``vae`` and return every picture's, kept at ``path``."""
+def encode_pictures(vae: VAE, pictures: Pictures, path: Path, *, standard: bool = False) -> Latents:
+    """Standardise the latents of ``vae`` unless they are ``standard``; returns every picture's, kept at ``path``."""
     if path.exists():
         mean, std = torch.load(path, weights_only=True)
     else:
         mean, std = encode_all(vae, pictures)
         torch.save((mean, std), path)
+    if standard:
+        return Latents(mean=(mean * vae.config.scale).half(), std=(std * vae.config.scale).half())
     shift, factor = (x[:, None, None] for x in standardize(vae, mean))
     factor = factor * vae.config.scale
     return Latents(mean=((mean - shift) * factor).half(), std=(std * factor).half())
@@ -131,10 +136,14 @@ def train(recipe: Recipe, out: Path) -> Path:
     write_tokenizer(vocabulary, out / "tokenizer", positions=recipe.positions)
     pictures = Pictures(out / "data", recipe.pictures, workers=recipe.workers)
     log(f"{len(pictures)} pictures, {len(vocabulary.tokens)} tokens, {len(words)} words")
-    vae = train_vae(recipe, pictures, out, log)
-    latents = encode_pictures(vae, pictures, out / "latents.pt")
-
     model = make_generator(recipe, vocabulary)
+    if recipe.start:
+        taken = transfer(recipe.start, model, vocabulary)
+        vae, words = taken.vae, words | set(json.loads((recipe.start / "words.json").read_text(encoding="utf-8")))
+        log(f"from {recipe.start.name}: {taken}")
+    else:
+        vae = train_vae(recipe, pictures, out, log)
+    latents = encode_pictures(vae, pictures, out / "latents.pt", standard=recipe.start is not None)
     optimizer = torch.optim.AdamW(model.trained(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=0.01)
     log(f"U-Net {parameters(model.unet):,} parameters, text encoder {parameters(model.text):,}")
     parts = {"model": model, "optimizer": optimizer}
@@ -188,11 +197,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, default=Recipe.batch)
     parser.add_argument("--rate", type=float, default=Recipe.rate)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", type=Path, help="a model folder to go on from instead of from nothing")
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
     torch.set_flush_denormal(True)  # zero-initialised layers make denormals, which are very slow on a CPU
     recipe = Recipe(
         pictures=given.pictures,
+        start=given.start,
         vae_budget=Budget(minutes=given.vae_minutes),
         budget=Budget(minutes=given.minutes),
         polish_budget=Budget(minutes=given.polish_minutes) if given.polish_minutes else None,

@@ -1,0 +1,74 @@
+"""Going on from a trained model: what fits is taken over, what is new is silent at first."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from test_scratch_run import MICRO
+
+from sukashi.train import scratch
+from sukashi.train.transfer import TABLE, transfer
+from sukashi.train.vocabulary import Vocabulary, learn_vocabulary
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return scratch.train(MICRO, tmp_path_factory.mktemp("run"))
+
+
+def grown(folder: Path) -> Vocabulary:
+    """A vocabulary with other words, in another order."""
+    ids: dict[str, int] = json.loads((folder / "tokenizer" / "vocab.json").read_text())
+    return learn_vocabulary([*(token.removesuffix("</w>") for token in ids if token.isascii()), "zebra zebra"])
+
+
+def test_the_same_recipe_goes_on_with_the_same_weights(trained: Path) -> None:
+    vocabulary = grown(trained)
+    model = scratch.make_generator(MICRO, vocabulary)
+    taken = transfer(trained, model, vocabulary)
+    assert taken.weights[0] == taken.weights[1] and taken.silent == ()
+    x, t = torch.randn(2, 4, 16, 16), torch.tensor([5, 900])
+    context = torch.randn(2, 7, 16)
+    from sukashi.weights.load import load_parts
+
+    old = load_parts(trained, dtype=torch.float32)
+    with torch.no_grad():
+        assert torch.equal(model.unet(x, t, context), old.unet(x, t, context))
+        assert torch.equal(model.average["unet"](x, t, context), old.unet(x, t, context))
+    ids: dict[str, int] = json.loads((trained / "tokenizer" / "vocab.json").read_text())
+    rows, table = old.text_encoders[0].state_dict()[TABLE], model.text.state_dict()[TABLE]
+    shared = [token for token in vocabulary.tokens if token in ids]
+    assert len(shared) == taken.tokens[0] > 500 and "zebra</w>" not in ids
+    for token in (shared[3], shared[-1], shared[len(shared) // 2]):
+        assert torch.equal(table[vocabulary.tokens.index(token)], rows[ids[token]])
+
+
+def test_new_attention_changes_nothing_at_first(trained: Path) -> None:
+    vocabulary = grown(trained)
+    wider = replace(MICRO, unet=replace(MICRO.unet, depth=(1, 1)))
+    model = scratch.make_generator(wider, vocabulary)
+    taken = transfer(trained, model, vocabulary)
+    assert len(taken.silent) == 3 and all(".0.attentions." in name or ".1.att" in name for name in taken.silent)
+    assert f"matched {taken.weights[0]} of {taken.weights[1]} weights" in str(taken)
+    plain = scratch.make_generator(MICRO, vocabulary)
+    transfer(trained, plain, vocabulary)
+    x, t, context = torch.randn(1, 4, 16, 16), torch.tensor([300]), torch.randn(1, 7, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(model.unet(x, t, context), plain.unet(x, t, context))
+
+
+def test_another_width_is_refused(trained: Path) -> None:
+    vocabulary = grown(trained)
+    other = scratch.make_generator(replace(MICRO, unet=replace(MICRO.unet, context_dim=24)), vocabulary)
+    with pytest.raises(ValueError, match="text encoder is 16 wide, this recipe's 24"):
+        transfer(trained, other, vocabulary)
+
+
+def test_training_goes_on_from_a_model(trained: Path, tmp_path: Path) -> None:
+    folder = scratch.train(replace(MICRO, start=trained, polish_budget=None), tmp_path)
+    log = (tmp_path / "log.txt").read_text()
+    assert "from model: matched" in log and (folder / "unet" / "config.json").is_file()
