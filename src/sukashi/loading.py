@@ -10,11 +10,10 @@ from typing import Any
 import torch
 
 from sukashi import kirie
-from sukashi.families import Family
 from sukashi.pipeline import Pipeline
+from sukashi.weights.hub import FACTS
 from sukashi.weights.load import load_parts
-
-FACTS = "sukashi.json"  # beside model_index.json: how a model likes to be used, {"defaults": {"steps": 20, ...}}
+from sukashi.weights.parts import Parts
 
 
 def best_device() -> str:
@@ -50,7 +49,7 @@ def load(
     parts = load_parts(source, device=device, dtype=dtype, **options)
     words: dict[str, Any] = {"unknown_words": kirie.unknown_words} if ours else {}
     how = record(device, dtype, options)
-    return Pipeline(parts, defaults(parts.family, source), name=str(model), loading=how, **words)
+    return Pipeline(parts, defaults(parts), name=str(model), loading=how, **words)
 
 
 def record(device: torch.device, dtype: torch.dtype, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,10 +61,14 @@ def record(device: torch.device, dtype: torch.dtype, options: Mapping[str, Any])
     return {"device": str(device), "dtype": str(dtype).removeprefix("torch."), **plain}
 
 
-def defaults(family: Family, source: str | Path) -> dict[str, Any]:
-    """Settings that suit a model: those of its own ``sukashi.json``, else the field's habits for its family."""
-    values = {"width": family.size, "height": family.size, "steps": 30, "guidance": 7.5}
-    facts = Path(source) / FACTS
-    if facts.is_file():
+def defaults(parts: Parts) -> dict[str, Any]:
+    """Settings that suit a model: those of its own ``sukashi.json``, else the field's habits for its family.
+
+    The file lies beside ``model_index.json``, on disk or on the hub, and says {"defaults": {"steps": 20, ...}}.
+    """
+    values = {"width": parts.family.size, "height": parts.family.size, "steps": 30, "guidance": 7.5}
+    unet = next((Path(part.source) for part in parts.report.parts if part.name == "unet"), Path())
+    facts = next((folder / FACTS for folder in unet.parents if (folder / "model_index.json").is_file()), None)
+    if facts and facts.is_file():
         values |= json.loads(facts.read_text())["defaults"]
     return values

@@ -49,6 +49,7 @@ class Pipeline:
         self.published = resolve(parts.scheduler.get("_class_name", "ddim"), None, parts.scheduler)
         self.defaults = dict(defaults)
         self.unknown_words = unknown_words
+        self.size_numbers = parts.family.size_numbers
 
     @property
     def device(self) -> torch.device:
@@ -87,7 +88,7 @@ class Pipeline:
             text = encode_text(self.parts, prompts, clip_skip=clip_skip)
         if notes is not None:
             notes += [note for note in text.notes if note not in notes]
-        sizes = told_sizes(self.parts.family.size_numbers, size or self.size, len(prompts))
+        sizes = told_sizes(self.size_numbers, size or self.size, len(prompts))
         return Conditioning(
             context=text.context, pooled=text.pooled, sizes=None if sizes is None else sizes.to(self.device)
         )
@@ -130,7 +131,7 @@ class Pipeline:
         """
         decode = guarded(self.vae, lambda vae, z: vae.decode(z), "autoencoder", [] if notes is None else notes)
         with torch.no_grad():
-            image = decode(latents.to(next(self.vae.parameters()).dtype))
+            image = decode(latents)
         return (image.float() / 2 + 0.5).clamp(0, 1)  # from [-1, 1]
 
     # ------------------------------------------------------------------------------------------------- the whole run

@@ -20,26 +20,27 @@ def finite(x: Tensor) -> bool:
 
 
 def guarded(net: nn.Module, call: Callable[..., Tensor], name: str, notes: list[str]) -> Callable[..., Tensor]:
-    """``call(net, ...)``, watched: when the output is not finite, the net is run again in float32 and stays there.
+    """``call(net, x, ...)``, watched: when the output is not finite, the net is run again in float32 and stays there.
 
+    The first input may be more precise than the net, which is given it in its own precision; the second run is not.
     The change is said in ``notes``. Raises NumericalError, naming the first layer whose output is not finite, when
     float32 does not help.
     """
     wide: nn.Module | None = None
+    dtype = next(net.parameters()).dtype
 
-    def run(*inputs: Any, **named: Any) -> Tensor:
+    def run(x: Tensor, *inputs: Any, **named: Any) -> Tensor:
         nonlocal wide
         if wide is None:
-            out = call(net, *inputs, **named)
+            out = call(net, x.to(dtype), *inputs, **named)
             if finite(out):
                 return out
-            dtype = next(net.parameters()).dtype
             wide = net if dtype == torch.float32 else copy.deepcopy(net).float()
             if wide is not net:
                 notes.append(
                     f"the {name} overflowed in {str(dtype)[6:]}: computed again, and from there on, in float32"
                 )
-        inputs, named = tuple(map(widen, inputs)), {key: widen(value) for key, value in named.items()}
+        inputs, named = (x.float(), *map(widen, inputs)), {key: widen(value) for key, value in named.items()}
         out = call(wide, *inputs, **named)
         if not finite(out):
             layer = first_bad_layer(wide, lambda: call(wide, *inputs, **named))

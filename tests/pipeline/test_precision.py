@@ -33,6 +33,13 @@ def test_float16_overflow_is_computed_again_in_float32_and_said() -> None:
     assert next(net.parameters()).dtype == torch.float16  # the loaded model is as it was
 
 
+def test_an_input_beyond_float16_reaches_the_float32_run_whole() -> None:
+    net, notes = Overflows(1.0).half(), []
+    assert guarded(net, lambda net, x: net(x), "U-Net", notes)(torch.full((1, 1), 70_000.0)).item() == 70_000
+    assert len(notes) == 1
+    assert guarded(net, lambda net, x: net(x), "U-Net", [])(torch.ones(1, 1)).dtype == torch.float16
+
+
 def test_what_persists_in_float32_names_the_first_bad_layer() -> None:
     net = Overflows(1e30)
     with pytest.raises(NumericalError, match=r"the U-Net gave NaN or infinity in float32; .* layer is second"):

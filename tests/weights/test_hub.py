@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import sukashi
 from sukashi.weights.errors import CheckpointError, HubError
 from sukashi.weights.hub import HubName, hub_name, renamed, wanted_files
 from sukashi.weights.load import load_parts, locally
@@ -58,11 +59,14 @@ def folder(tmp_path) -> Path:
 
 @pytest.mark.parametrize("link", [True, False])
 def test_a_cached_model_loads_without_a_network(cache, folder, link):
-    put(cache, "someone/tiny", folder, link=link)
+    snapshot = put(cache, "someone/tiny", folder, link=link)
     parts = load_parts("someone/tiny")
     assert equal(parts, tiny_model("sd1"))
     assert parts.report.source == "someone/tiny"
     assert equal(load_parts(f"someone/tiny@{SHA}", offline=True), parts)
+    assert sukashi.load("someone/tiny", device="cpu").defaults["steps"] == 30
+    (snapshot / "sukashi.json").write_text('{"defaults": {"steps": 7}}')
+    assert sukashi.load("someone/tiny", device="cpu").defaults["steps"] == 7
     assert equal(load_parts("someone/tiny@main", offline=True), parts)
 
 
@@ -240,6 +244,7 @@ def hub(folder):
 
 def test_a_model_is_fetched_once_and_only_what_is_needed(hub, folder, tmp_path):
     (folder / "README.md").write_text("hello")
+    (folder / "sukashi.json").write_text('{"defaults": {"steps": 7}}')
     (folder / "unet" / "diffusion_pytorch_model.bin").write_bytes(b"a pickle that nobody wants")
     home = str(tmp_path / "home")
     snapshot = Path(home) / "hub" / "models--someone--tiny" / "snapshots" / SHA
@@ -254,6 +259,7 @@ def test_a_model_is_fetched_once_and_only_what_is_needed(hub, folder, tmp_path):
     done = run("someone/tiny", "offline", HF_ENDPOINT="http://127.0.0.1:9", HF_HOME=home)
     assert done.stdout == f"{snapshot}\n", done.stderr
     assert equal(load_parts(snapshot), tiny_model("sd1"))
+    assert sukashi.load(snapshot, device="cpu").defaults["steps"] == 7
 
 
 def test_a_hub_that_does_not_answer(hub, folder, tmp_path):

@@ -20,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
             "label": sampler.label,
             "also": [*ALSO.get(key, []), sampler.home],
             "automatic": sampler.automatic,
-            "calls": sampler.calls(20),
+            "calls": sampler.calls(20) if sampler.calls else 20,
             "noisy": sampler.noisy,
         }
         for key, sampler in SAMPLERS.items()

@@ -186,7 +186,7 @@ class PareDiffusionPipeline:
         """Clean latents (B, 4, h, w) -> the first of them as a picture."""
         notes: list[str] = []
         decode = guarded(self.vae, lambda vae, z: vae.decode(z), "autoencoder", notes)
-        image = decode((latents / self.vae.config.scaling_factor).to(self.vae.dtype))
+        image = decode(latents / self.vae.config.scaling_factor)
         for note in notes:
             warnings.warn(note, UserWarning, stacklevel=3)
         return self.tensor_to_image(self.denormalize(image[0]))

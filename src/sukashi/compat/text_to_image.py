@@ -237,7 +237,7 @@ class TextToImage(DiffusionPipeline):
             return latents
         notes: list[str] = []
         decode = guarded(self.vae, lambda vae, z: vae.decode(z, return_dict=False)[0], "autoencoder", notes)
-        image = decode((latents / self.vae.config.scaling_factor).to(self.vae.dtype))
+        image = decode(latents / self.vae.config.scaling_factor)
         for note in notes:
             warnings.warn(note, UserWarning, stacklevel=4)
         return self.image_processor.postprocess(image, output_type)

@@ -41,11 +41,11 @@ class Conditioning:
 
 
 def ask(unet: UNetLike, x: Tensor, level: Level, given: Conditioning) -> Tensor:
-    """Run the U-Net in the precision of its context on x (B, C, H, W); the answer comes back in the precision of x."""
+    """Run the U-Net on x (B, C, H, W); the answer comes back in the precision of x, whatever the network has."""
     inputs = x if given.extra is None else torch.cat([x, given.extra.to(x)], dim=1)
     t = torch.full((len(x),), level.t, device=x.device)
     asked = {"noise_level": given.noise_level, "pooled": given.pooled, "sizes": given.sizes, "guidance": given.guidance}
-    return unet(inputs.to(given.context.dtype), t, given.context, **asked).to(x.dtype)
+    return unet(inputs, t, given.context, **asked).to(x.dtype)
 
 
 def read(out: Tensor, x: Tensor, level: Level, predicts: str, **parts: Tensor) -> Prediction:

@@ -9,7 +9,7 @@ from typing import Any
 from sukashi.diffusion import grids
 from sukashi.diffusion.clipping import clipped, thresholded
 from sukashi.diffusion.grids import Grid, by_sigma
-from sukashi.diffusion.plan import End, Plan, clean_end
+from sukashi.diffusion.plan import End, Plan, clean_end, final_end
 from sukashi.diffusion.registry import GRIDS, SAMPLERS, SPACINGS
 from sukashi.diffusion.schedule import NoiseSchedule
 from sukashi.diffusion.scheduler_config import DEFAULTS, Config, class_of
@@ -167,11 +167,6 @@ def end_of(name: str, own: Config) -> End:
         stays = name in ("DEISMultistepScheduler", "UniPCMultistepScheduler") and curve_of(own)
         return same_end if stays else first_step_end
     return clean_end
-
-
-def final_end(schedule: NoiseSchedule, last: Level) -> Level:
-    """End where the schedule's ``set_alpha_to_one`` says."""
-    return schedule.final
 
 
 def first_step_end(schedule: NoiseSchedule, last: Level) -> Level:

@@ -24,6 +24,11 @@ def clean_end(schedule: NoiseSchedule, last: Level) -> Level:
     return CLEAN
 
 
+def final_end(schedule: NoiseSchedule, last: Level) -> Level:
+    """End where the schedule's ``set_alpha_to_one`` says."""
+    return schedule.final
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """How to sample; made by ``names.resolve`` or ``from_config.plan_from_config``.
@@ -116,7 +121,8 @@ class Plan:
 
     def calls(self, n: int) -> int:
         """How many times a run of n steps asks the model."""
-        return SAMPLERS[self.sampler].calls(n)
+        calls = SAMPLERS[self.sampler].calls
+        return calls(n) if calls else n
 
     def table(self, n: int) -> str:
         """The levels of a run of n steps as text: i, t, sigma / alpha, alpha, signal-to-noise ratio."""

