@@ -108,7 +108,7 @@ def token_tables(
     truncate: bool = False,
     encoder: int = 0,
     step: int = 1,
-    steps: int = 1,
+    steps: int = 100,
 ) -> list[TokenTable]:
     """One table for each of the prompts that AND divides, as they are at ``step`` (from 1) of ``steps``."""
     parts: Parts = getattr(model, "parts", model)
