@@ -16,13 +16,14 @@ PACKAGE = "sukashi"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli", "compat", "serve"),
+    ("lab",),
     ("train", "watch", "doctor"),
     ("tasks",),
     ("loading",),
     ("pipeline run",),
     ("prompts", "adapters"),
     ("text", "shelf", "translate"),
-    ("weights families", "guidance"),
+    ("weights families", "beginning", "guidance"),
     ("nets", "diffusion", "metadata", "kirie", "precision", "settings", "pictures", "tiles", "outputs", "weights.errors"),
     ("guides moments",),
 )

@@ -7,6 +7,8 @@ that ``replay`` finds the one that drew a picture.
 from __future__ import annotations
 
 from sukashi.tasks.comparing import Comparison, compare
+from sukashi.tasks.image import image_to_image
+from sukashi.tasks.inpaint import inpaint
 from sukashi.tasks.replaying import TASKS, replay
 from sukashi.tasks.saving import fingerprint, grid_label, infotext, sampler_label, save
 from sukashi.tasks.words import Show, text_to_image
@@ -18,7 +20,9 @@ __all__ = [
     "compare",
     "fingerprint",
     "grid_label",
+    "image_to_image",
     "infotext",
+    "inpaint",
     "replay",
     "sampler_label",
     "save",
