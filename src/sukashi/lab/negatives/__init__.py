@@ -1,0 +1,1 @@
+"""The experiment on negative prompts: ``python -m sukashi.lab.negatives --out DIR``."""
