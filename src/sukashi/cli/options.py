@@ -21,6 +21,7 @@ DTYPES = {
 }
 PREDICTIONS = ("epsilon", "eps", "v_prediction", "v", "sample", "x0")
 RNGS = ("cpu", "nv")
+EMPHASES = ("a1111", "no-norm", "comfy", "ignore", "none")
 
 
 def drawing(parser: argparse.ArgumentParser) -> None:
@@ -102,6 +103,29 @@ def replaying(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--quiet", action="store_true", help="print only the path, or with --check the verdict")
     loading(parser, default=None)
+
+
+def tokenizing(parser: argparse.ArgumentParser) -> None:
+    """Options of tokens."""
+    parser.add_argument("text", metavar="PROMPT", help="the prompt, quoted")
+    prompting(parser.add_argument_group("how it is read"))
+    parser.add_argument("--step", type=whole, default=1, metavar="N", help="as it is at this step (default 1)")
+    parser.add_argument("--steps", type=whole, default=100, metavar="N", help="of so many (default 100)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    parser.add_argument("--vectors", action="store_true", help="with --json: also the vector of every token")
+    loading(parser)
+
+
+def prompting(group: argparse._ArgumentGroup) -> None:
+    """How prompts are read."""
+    group.add_argument(
+        "--emphasis",
+        choices=EMPHASES,
+        default="a1111",
+        help="what (a:1.3) does to the words: as in A1111 (default), without its norm, as in ComfyUI, nothing; "
+        "none: nothing in a prompt is syntax",
+    )
+    group.add_argument("--truncate", action="store_true", help="cut a prompt after one chunk, as diffusers does")
 
 
 def listing_models(parser: argparse.ArgumentParser) -> None:

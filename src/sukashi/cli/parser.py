@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from sukashi import __version__
-from sukashi.cli import options
+from sukashi.cli import kirie_options, options
 from sukashi.cli.exits import TABLE, Misuse
 
 DRAW = "txt2img"
@@ -25,9 +25,11 @@ VERBS = {
     DRAW: Verb("sukashi.cli.draw", "draw a picture for a prompt; the verb may be left out", options.drawing),
     "read": Verb("sukashi.cli.read", "show how a picture was made", options.reading),
     "replay": Verb("sukashi.cli.replay", "draw a picture again from what it says; --check compares", options.replaying),
+    "tokens": Verb("sukashi.cli.tokens", "show how a prompt is read, token by token", options.tokenizing),
     "models": Verb("sukashi.cli.models", "list the models on this machine", options.listing_models),
     "convert": Verb("sukashi.cli.convert", "folder to single file and back, or to float16", options.converting),
     "samplers": Verb("sukashi.cli.samplers", "list samplers and grids with all their names", options.plain),
+    "kirie": Verb("sukashi.cli.kirie", "look at the tiny model's world; measure who draws it", kirie_options.kirie),
     "doctor": Verb("sukashi.cli.doctor", "check that this machine computes correctly", options.doctoring),
 }
 
