@@ -13,7 +13,16 @@ from sukashi import __version__
 from sukashi.cli.exits import FAILED, OK
 from sukashi.cli.models import bytes_as_text
 
-PACKAGES = ("torch", "numpy", "pillow", "safetensors", "tokenizers", "huggingface_hub", "lark", "instant-clip-tokenizer")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "pillow",
+    "safetensors",
+    "tokenizers",
+    "huggingface_hub",
+    "lark",
+    "instant-clip-tokenizer",
+)
 
 
 def run(args: argparse.Namespace) -> int:
