@@ -13,7 +13,7 @@ from torch import Tensor
 from sukashi.kirie.canvas import PARTS
 from sukashi.lab.heads import HEADS
 from sukashi.lab.negatives.measure import PROMPTS, Look, Seen, run
-from sukashi.lab.negatives.table import draw_curve, rows, table
+from sukashi.lab.negatives.table import draw_curve, plain, rows, table
 from sukashi.lab.probe import Probe, load_probe
 from sukashi.loading import load
 
@@ -51,7 +51,7 @@ def main(words: Sequence[str] | None = None) -> None:
     found, facts = rows(lines), lines[0]["facts"]
     text = table(found, facts)
     (args.out / "negatives.md").write_text(text)
-    (args.out / "negatives.json").write_text(json.dumps({**facts, "rows": [row._asdict() for row in found]}, indent=1))
+    (args.out / "negatives.json").write_text(json.dumps({**facts, "rows": [plain(row) for row in found]}, indent=1))
     draw_curve(found, args.steps, args.out / "negatives.png")
     print(text)
 

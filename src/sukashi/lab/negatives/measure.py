@@ -1,8 +1,8 @@
 """What a negative prompt does to the pictures of a small model, as a function of when it holds.
 
-The questions of Ban et al. 2024, arXiv:2406.02965, asked of kirie with a probe in place of people: does "glasses" in the
-negative prompt remove glasses, does it draw them when it holds in the first steps alone (reverse activation), and how
-much else does it change. ``python -m sukashi.lab.negatives`` runs it.
+The questions of Ban et al. 2024, arXiv:2406.02965, asked of kirie with a probe in place of people: does "glasses" in
+the negative prompt remove glasses, does it draw them when it holds in the first steps alone (reverse activation), and
+how much else does it change. ``python -m sukashi.lab.negatives`` runs it.
 """
 
 from __future__ import annotations

@@ -41,6 +41,11 @@ def rows(lines: Sequence[dict[str, Any]]) -> list[Row]:
     return found
 
 
+def plain(row: Row) -> dict[str, Any]:
+    """A row as JSON values; a rate of no pictures is null."""
+    return {key: None if value != value else value for key, value in row._asdict().items()}
+
+
 def mean(values: Sequence[float]) -> float:
     """The mean; not a number of nothing."""
     return sum(values) / len(values) if values else math.nan
