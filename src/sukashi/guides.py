@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from sukashi.moments import moment
+from sukashi.moments import AUTO, PRESETS, moment
 
 Options = Mapping[str, float | str]
 
@@ -19,6 +19,7 @@ METHODS: dict[str, dict[str, float | str]] = {  # every method with its options 
     "perp-neg": {"weight": 1.0},  # perpendicular negative prompt, arXiv:2304.04968
 }
 RANGES = {("cfg++", "scale"): 1.0, ("nag", "alpha"): 1.0, ("cutoff", "similarity"): 1.0}  # others: 0 and above
+OUTSIDE = ("empty", "off")  # outside its window the empty prompt takes the negative one's place, or guidance is off
 ONE_EPS = "cfg++ moves with the noise of the unwanted branch alone, which leaves no one output to work on"
 ONE_DIRECTION = "apg projects one direction, and there would be two"
 ONE_WEIGHT = "both weigh the negative prompt"
@@ -88,3 +89,31 @@ def refuse_clashes(names: Collection[str]) -> None:
     for (one, other), why in CLASHES.items():
         if one in names and other in names:
             raise ValueError(f"{one} and {other} cannot be combined: {why}")
+
+
+def check_steering(
+    guide: str,
+    rescale: float,
+    negative_start: float | str,
+    negative_stop: float | str | None,
+    negative_outside: str,
+    negative_scale: float | None,
+) -> None:
+    """Raise ValueError, in one sentence, where these fields of ``Settings`` cannot be run."""
+    names = {
+        *guides(guide),
+        *(["rescale"] if rescale else []),
+        *(["negative_scale"] if negative_scale is not None else []),
+    }
+    refuse_clashes(names)
+    if negative_start not in (AUTO, *PRESETS):
+        try:
+            moment(negative_start, "negative_start")
+        except ValueError as error:
+            raise ValueError(f"{error}, and so are {', '.join((AUTO, *PRESETS))}") from None
+    if negative_stop is not None:
+        moment(negative_stop, "negative_stop")
+    if negative_outside not in OUTSIDE:
+        raise ValueError(f"negative_outside is {negative_outside!r}; {' and '.join(OUTSIDE)} are accepted")
+    if negative_scale is not None and not 0 <= negative_scale < 1000:
+        raise ValueError(f"negative_scale is {negative_scale!r}; a number in 0..1000 is accepted")

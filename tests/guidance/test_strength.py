@@ -57,6 +57,7 @@ def test_the_peak_is_found_again_in_a_run_of_other_steps() -> None:
     found = Strength(short[:-1], [1.0, 1.1, 1.4, 1.3, *[0.5] * 6])
     assert found.critical == short[2]
     step = found.step(long)
+    assert found.peaks and not Strength(short[:-1], [1.0 + k for k in range(10)]).peaks
     assert long[step].sigma <= short[2].sigma < long[step - 1].sigma
 
 

@@ -25,6 +25,11 @@ class Strength(NamedTuple):
         """The level where the ratio is highest."""
         return self.levels[max(range(len(self.ratios)), key=self.ratios.__getitem__)]
 
+    @property
+    def peaks(self) -> bool:
+        """Whether the ratio is highest before the end of the run."""
+        return self.critical.sigma > self.levels[-1].sigma
+
     def step(self, levels: Sequence[Level]) -> int:
         """The first step of a run over ``levels`` with no more noise than the critical level."""
         return next(k for k, level in enumerate(levels) if level.sigma <= self.critical.sigma)

@@ -13,13 +13,7 @@ from typing import NamedTuple
 
 from sukashi.diffusion.types import Denoise, Level
 from sukashi.guidance.switch import ending, fraction, switch
-from sukashi.moments import moment
-
-PRESETS: dict[str, tuple[float, float]] = {  # steps of 30 in the paper and its code
-    "noun": (5 / 30, 15 / 30),
-    "adjective": (10 / 30, 1.0),
-    "delayed": (5 / 30, 1.0),
-}
+from sukashi.moments import PRESETS, moment
 
 
 class Window(NamedTuple):
