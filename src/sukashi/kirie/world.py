@@ -14,8 +14,9 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from sukashi.kirie.canvas import SIZE, Canvas, Labels, Pen
-from sukashi.kirie.captions import caption
+from sukashi.kirie.captions import tell
 from sukashi.kirie.chance import draw_scene
+from sukashi.kirie.claims import Claim
 from sukashi.kirie.figures import draw_figure
 from sukashi.kirie.places import draw_place, paper
 from sukashi.kirie.scene import Scene
@@ -35,6 +36,7 @@ class Sample:
     picture: Image.Image
     caption: str
     scene: Scene
+    claims: tuple[Claim, ...] = ()  # what the caption says, to be checked
     parts: Labels | None = None
     owners: Labels | None = None
 
@@ -46,11 +48,13 @@ def sample(seed: int, *, held_out: bool = False, parts: bool = False) -> Sample:
     also labels every pixel.
     """
     scene = draw_scene(Random(f"scene {seed}"), held_out=held_out)
+    said = tell(scene, Random(f"caption {seed}"))
     canvas = draw(scene, labels=parts)
     return Sample(
         picture=spoil(canvas.picture(), scene.flaw, scene.layout),
-        caption=caption(scene, Random(f"caption {seed}")),
+        caption=said.text,
         scene=scene,
+        claims=said.claims,
         parts=canvas.parts() if parts else None,
         owners=canvas.owners() if parts else None,
     )

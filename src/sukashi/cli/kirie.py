@@ -1,0 +1,144 @@
+"""``sukashi kirie``: look at the tiny model's world, and measure models that draw it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from PIL import Image
+
+from sukashi.cli.exits import OK, Misuse
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the second word says."""
+    deeds = {"sheet": sheet, "sample": sample, "eval": evaluate, "probe": probe}
+    return deeds[args.deed](args)
+
+
+def sheet(args: argparse.Namespace) -> int:
+    """Draw a contact sheet of the world."""
+    from sukashi.kirie.sheet import world_sheet
+
+    path = Path(args.output)
+    if path.suffix.lower() != ".png":
+        raise Misuse(f"{path}: the sheet is a .png")
+    refuse([path], args.overwrite)
+    save(world_sheet(args.seed, args.rows, args.columns, captions=args.captions), path)
+    print(path)
+    return OK
+
+
+def sample(args: argparse.Namespace) -> int:
+    """Write one picture with its caption, scene and masks."""
+    import numpy as np
+
+    from sukashi.kirie.canvas import PARTS
+    from sukashi.kirie.world import sample as draw_sample
+
+    folder = Path(args.output or f"sample-{args.seed}")
+    names = ("picture.png", "caption.txt", "parts.png", "owners.png", "sample.json")
+    refuse([folder / name for name in names], args.overwrite)
+    found = draw_sample(args.seed, held_out=args.held_out, parts=True)
+    assert found.parts is not None and found.owners is not None
+    save(found.picture, folder / "picture.png")
+    write(folder / "caption.txt", found.caption + "\n")
+    for part in np.unique(found.parts).tolist():
+        save(Image.fromarray(((found.parts == part) * 255).astype(np.uint8)), folder / f"mask-{PARTS[part]}.png")
+    save(Image.fromarray(found.parts), folder / "parts.png")
+    save(Image.fromarray(found.owners), folder / "owners.png")
+    facts = {
+        "seed": args.seed,
+        "held_out": args.held_out,
+        "caption": found.caption,
+        "claims": [claim._asdict() for claim in found.claims],
+        "scene": asdict(found.scene),
+        "parts": dict(enumerate(PARTS)),
+    }
+    write(folder / "sample.json", json.dumps(facts, indent=1) + "\n")
+    print(found.caption)
+    print(folder)
+    return OK
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """Measure a model at every guidance, print the table, write eval.json and eval.png."""
+    import time
+
+    from sukashi import tasks
+    from sukashi.cli.model import load
+    from sukashi.lab.evaluate import Plan
+    from sukashi.lab.evaluate import evaluate as measure
+    from sukashi.lab.probe import WEIGHTS, load_probe
+    from sukashi.lab.show import sheet as result_sheet
+    from sukashi.lab.show import table
+
+    args.model = args.what or args.model
+    plan = Plan(
+        prompts=args.prompts,
+        seeds=args.seeds,
+        held_out=args.held_out,
+        guidance=tuple(args.guidance),
+        steps=args.steps,
+        sampler=args.sampler,
+        grid=args.grid,
+    )
+    start, out = time.monotonic(), Path(args.out)
+    reader = load_probe(Path(args.probe) if args.probe else WEIGHTS)
+    pipe = load(args)
+    told = {"batch": args.batch, "fingerprint": tasks.fingerprint(pipe), "say": tell}
+    found = measure(pipe, reader, plan, out, show=progress, **told)
+    print("\n".join(table(found)))
+    save(result_sheet(out, found), out / "eval.png")
+    print(f"{out / 'eval.json'} and {out / 'eval.png'}, after {time.monotonic() - start:.0f} s")
+    return OK
+
+
+def probe(args: argparse.Namespace) -> int:
+    """Train the probe; run again, it goes on where it was."""
+    from sukashi.lab import train
+
+    train.main(
+        ["--out", args.out, "--minutes", str(args.minutes), *(["--threads", str(args.threads)] if args.threads else [])]
+    )
+    return OK
+
+
+def tell(line: str) -> None:
+    """A line that is not the result."""
+    print(f"\r{line}" if sys.stderr.isatty() else line, file=sys.stderr, flush=True)
+
+
+def progress(name: str, tally: object) -> None:
+    """How far one column is, where somebody watches."""
+    if sys.stderr.isatty():
+        print(f"\r{name}: {getattr(tally, 'pictures', 0)} pictures ", end="", file=sys.stderr, flush=True)
+
+
+def refuse(paths: list[Path], overwrite: bool) -> None:
+    """Raise FileExistsError where a file would be replaced unasked."""
+    there = [path for path in paths if path.exists()]
+    if there and not overwrite:
+        raise FileExistsError(f"{there[0]} exists; --overwrite replaces it")
+
+
+def save(image: Image.Image, path: Path) -> None:
+    """Write a PNG whole or not at all."""
+    _whole(path, lambda unfinished: image.save(unfinished, "PNG"))
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text whole or not at all."""
+    _whole(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
+
+
+def _whole(path: Path, fill: Callable[[Path], object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.part")
+    fill(unfinished)
+    os.replace(unfinished, path)

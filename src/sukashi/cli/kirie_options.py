@@ -1,0 +1,57 @@
+"""The options of ``sukashi kirie`` and of what it can do."""
+
+from __future__ import annotations
+
+import argparse
+
+from sukashi.cli.options import loading, real, whole
+
+
+def kirie(parser: argparse.ArgumentParser) -> None:
+    """What can be done with kirie's world, each with its own options."""
+    deeds = parser.add_subparsers(dest="deed", required=True, metavar="WHAT")
+    sheet(deeds.add_parser("sheet", help="many pictures of the world on one", allow_abbrev=False))
+    sample(deeds.add_parser("sample", help="one picture with caption, masks and truth", allow_abbrev=False))
+    evaluate(deeds.add_parser("eval", help="how well a model draws what is said", allow_abbrev=False))
+    probe(deeds.add_parser("probe", help="train the probe that reads pictures", allow_abbrev=False))
+
+
+def sheet(parser: argparse.ArgumentParser) -> None:
+    """Options of sheet."""
+    parser.add_argument("-o", "--output", default="sheet.png", metavar="FILE", help="default: sheet.png")
+    parser.add_argument("--rows", type=whole, default=6, metavar="N")
+    parser.add_argument("--columns", type=whole, default=8, metavar="N")
+    parser.add_argument("-s", "--seed", type=whole, default=0, metavar="N", help="of the first picture (default 0)")
+    parser.add_argument("--captions", action="store_true", help="write under each picture what it shows")
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+
+
+def sample(parser: argparse.ArgumentParser) -> None:
+    """Options of sample."""
+    parser.add_argument("-s", "--seed", type=whole, default=0, metavar="N", help="which picture (default 0)")
+    parser.add_argument("--held-out", action="store_true", help="with a pair of things that training never shows")
+    parser.add_argument("-o", "--output", metavar="FOLDER", help="default: sample-SEED")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
+
+
+def evaluate(parser: argparse.ArgumentParser) -> None:
+    """Options of eval."""
+    parser.add_argument("what", nargs="?", metavar="MODEL", help="folder or name (default: kirie)")
+    parser.add_argument("--prompts", type=whole, default=200, metavar="N", help="how many captions (default 200)")
+    parser.add_argument("--seeds", type=whole, default=1, metavar="K", help="pictures of each (default 1)")
+    parser.add_argument("--guidance", type=real, nargs="+", default=[1.0, 2.0, 3.0, 5.0, 8.0], metavar="X")
+    parser.add_argument("--steps", type=whole, default=25, metavar="N", help="default 25")
+    parser.add_argument("--sampler", metavar="NAME", help="default: the model's own")
+    parser.add_argument("--grid", metavar="NAME", help="default: the sampler's own")
+    parser.add_argument("--held-out", action="store_true", help="captions with a pair that training never shows")
+    parser.add_argument("--batch", type=whole, default=32, metavar="N", help="pictures at a time (default 32)")
+    parser.add_argument("--probe", metavar="FILE", help="weights of another probe")
+    parser.add_argument("--out", default="eval", metavar="FOLDER", help="for eval.json and the sheet (default eval)")
+    loading(parser)
+
+
+def probe(parser: argparse.ArgumentParser) -> None:
+    """Options of probe."""
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="for drawings, checkpoint, log and weights")
+    parser.add_argument("--minutes", type=real, default=20.0, metavar="X", help="training time (default 20)")
+    parser.add_argument("-t", "--threads", type=whole, metavar="N", help="CPU threads")
