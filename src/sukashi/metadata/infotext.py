@@ -122,6 +122,11 @@ def infotext_from(
         "RNG": str(rng).upper() if rng else None,
         "CFG rescale": given.get("rescale") or None,
         "Eta": given.get("eta"),
+        "Negative start": given.get("negative_start") or None,
+        "Negative stop": given.get("negative_stop"),
+        "Negative outside": given.get("negative_outside") if given.get("negative_outside") != "empty" else None,
+        "Negative scale": given.get("negative_scale"),
+        "Guide": given.get("guide"),
         "Version": f"sukashi {version}",
     }
     return write_infotext(fields | dict(extra))
