@@ -8,13 +8,13 @@ from collections.abc import Iterable
 KINDS = {  # the first that fits wins
     "a LoRA": r"^lora_(unet|te|transformer)|\.lora_(down|up|A|B)\b|[._]lora\.(down|up)\.|^(unet|text_encoder):\d+:"
     r"|\.(hada_w1_a|lokr_w[12](_a)?|oft_blocks|on_input|diff|w_norm)$|^lycoris_",
+    "a Flux model": r"double_blocks\.",
+    "a Stable Diffusion 3 model": r"joint_blocks\.",
     "a checkpoint": r"^model\.diffusion_model\.",
     "a textual inversion embedding": r"^(emb_params|clip_[gl]|string_to_param.*|emb2?)$",
     "an IP-Adapter": r"^(image_proj|ip_adapter)\.",
     "a ControlNet": r"^control_model\.|^controlnet_cond_embedding\.|^(lora_)?controlnet",
     "a T2I-Adapter": r"^(adapter\.)?body\.\d+\.(block1|in_conv|resnets)",
-    "a Flux model": r"double_blocks\.",
-    "a Stable Diffusion 3 model": r"joint_blocks\.",
     "an autoencoder (load it with vae=...)": r"^(first_stage_model\.)?(en|de)coder\.(down|up|mid)",
     "an upscaler": r"^(model\.\d+\.sub\.\d+|RRDB_trunk|conv_first|body\.\d+\.rdb\d|layers\.\d+\.residual_group)\.",
     "a U-Net of a diffusers folder (load the folder)": r"^down_blocks\.\d\.resnets",

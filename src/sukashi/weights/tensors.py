@@ -99,7 +99,7 @@ def read_header(path: Path) -> dict[str, dict[str, object]]:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if not 2 <= length <= min(path.stat().st_size - 8, 100_000_000):
-            raise CheckpointError(f"{path} is neither a safetensors file nor a pickle of torch (or it is cut short)")
+            raise CheckpointError(f"{path} {what_instead(path)}")
         try:
             header = json.loads(file.read(length))
         except ValueError as error:
@@ -107,6 +107,21 @@ def read_header(path: Path) -> dict[str, dict[str, object]]:
     if not isinstance(header, dict):
         raise CheckpointError(f"{path}: the safetensors header is a {type(header).__name__}, not an object")
     return header
+
+
+def what_instead(path: Path) -> str:
+    """What a file is that does not begin as a safetensors file does."""
+    with path.open("rb") as file:
+        start = file.read(256).lstrip().lower()
+    if not start:
+        return "is empty"
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "is a web page, not a model: the download went wrong"
+    if start.startswith(b"version https://git-lfs"):
+        return "is a pointer of git-lfs, not the file itself: fetch that with git lfs pull"
+    if is_pickle(path):
+        return "is a pickle of torch under another name: call it .pt or .ckpt"
+    return "is neither a safetensors file nor a pickle of torch (or it is cut short)"
 
 
 def open_safetensors(path: Path) -> tuple[dict[str, Stored], dict[str, str]]:

@@ -38,6 +38,7 @@ OTHERS = {  # names of layers that only another kind of model has
     "SDXL": r"^lora_te[12]_|^text_encoder_2\.",
     "Stable Cascade": r"^lora_prior_",
 }
+NOT_HERE = {*OTHERS, *WRITTEN.values()} - {*BASES.values()}
 
 
 @dataclass(frozen=True)
@@ -147,12 +148,11 @@ def report_of(file: LoraFile, matched: Mapping[str, int], unmatched: Iterable[st
 
 def context_width(file: LoraFile) -> int | None:
     """The width of the context that the file's cross-attention reads; None where it changes none."""
-    shapes = {name: change.shape for name, change in file.layers.items()}
-    for name, shape in shapes.items():
-        if shape and re.search(r"attn2[._](processor[._])?to_[kv]$", name):
+    for name, change in file.layers.items():
+        if re.search(r"attn2[._](processor[._])?to_[kv]$", name) and (shape := change.shape):
             return shape[1]
-    numbered_ones = [shape[1] for name, shape in shapes.items() if shape and name.startswith("unet:")]
-    return next((width for width in numbered_ones if width in BASES), None)
+    numbered_ones = (change.shape for name, change in file.layers.items() if name.startswith("unet:"))
+    return next((shape[1] for shape in numbered_ones if shape and shape[1] in BASES), None)
 
 
 def base_of(file: LoraFile) -> str | None:
@@ -178,7 +178,7 @@ def refuse_other_families(file: LoraFile, nets: Mapping[str, nn.Module]) -> None
             f"{file.source} is a LoRA for {base_of(file)} (context width {width}); this model is {this} ({has})"
         )
     base = base_of(file)
-    if width is None and base in OTHERS and base != "SDXL":
+    if width is None and base in NOT_HERE:
         raise CheckpointError(f"{file.source} is a LoRA for {base}, which is not a kind of model known here")
     if width is None and base == "SDXL" and "text_encoder_2" not in nets:
         raise CheckpointError(f"{file.source} is a LoRA for SDXL; this model has one text encoder")

@@ -23,7 +23,7 @@ class Scales:
 
     settings: Mapping[str, Mapping[str, Any]]
 
-    def of(self, stem: str, rank: int) -> tuple[float, float] | None:
+    def of(self, stem: str, rank: int | None) -> tuple[float, float] | None:
         """Alpha and scale of a layer; None where nobody said."""
         part = stem.partition(".")[0]
         config = self.settings.get(part, self.settings.get(""))
@@ -34,7 +34,8 @@ class Scales:
         for pattern, other in (config.get("alpha_pattern") or {}).items():
             if re.match(rf"(.*\.)?({pattern})$", path):  # as PEFT's get_pattern_key does
                 alpha = other
-        if alpha is None:
+        rank = rank or config.get("r")  # a LoKr of two whole factors shows none
+        if alpha is None or not rank:
             return None
         return float(alpha), float(alpha) / (math.sqrt(rank) if config.get("use_rslora") else rank)
 

@@ -76,6 +76,8 @@ def read_lora(path: str | Path) -> LoraFile:
     for pattern, kind in REFUSED.items():
         if name := next((name for name in tensors if re.search(pattern, name)), None):
             raise CheckpointError(f"{path} is {kind} ({name}), which is not supported")
+    if any(name.endswith(".oft_blocks") and t.ndim == 4 for name, t in tensors.items()):
+        raise CheckpointError(f"{path} is a BOFT (blocks of four dimensions), which is not supported")
     words = words_in(tensors, metadata, str(path))
     taken = {name for name in tensors if BUNDLED.match(name) or metadata.get(name) == "<embed>"}
     factors: dict[str, dict[str, Tensor]] = defaultdict(dict)
@@ -135,10 +137,10 @@ def change_of(stem: str, own: Mapping[str, Tensor], scales: Scales) -> Change | 
     if "blocks" in own and alpha is not None:  # OFT keeps its bound under that name
         own["bound"], alpha = torch.tensor(alpha), None
     kind = next((k for k in KINDS if {*k.needs} <= own.keys() <= {*k.needs, *k.may}), None)
-    if kind is None or (kind.name == "OFT" and own["blocks"].ndim != 3):
+    if kind is None:
         return None
     rank = kind.rank(own)
-    if alpha is None and rank and (told := scales.of(stem, rank)):
+    if alpha is None and (told := scales.of(stem, rank)):
         alpha, scale = told
     if scale is None:
         scale = alpha / rank if alpha and rank and kind.has_alpha else 1.0
