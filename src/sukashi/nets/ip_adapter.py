@@ -33,9 +33,8 @@ class Projection(nn.Module):
 class FullProjection(nn.Module):
     """The "full face" adapter: every hidden state of CLIP (B, I, E) -> tokens (B, I, D)."""
 
-    def __init__(self, embed_dim: int, dim: int, tokens: int) -> None:
+    def __init__(self, embed_dim: int, dim: int) -> None:
         super().__init__()
-        self.tokens = tokens
         self.proj = nn.Sequential(
             nn.Linear(embed_dim, embed_dim), nn.GELU(), nn.Linear(embed_dim, dim), nn.LayerNorm(dim)
         )
@@ -67,7 +66,6 @@ class Resampler(nn.Module):
 
     def __init__(self, embed_dim: int, dim: int, tokens: int, width: int, layers: int, heads: int) -> None:
         super().__init__()
-        self.tokens = tokens
         self.latents = nn.Parameter(torch.zeros(1, tokens, width))
         self.proj_in = nn.Linear(embed_dim, width)
         self.proj_out = nn.Linear(width, dim)
