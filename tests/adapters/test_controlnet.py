@@ -89,7 +89,7 @@ def test_a_unet_takes_residuals_as_in_diffusers(family: str) -> None:
 def test_a_picture_of_another_size_is_refused(tmp_path: Path) -> None:
     control = load_control(saved(their_controlnet("sd1"), tmp_path))
     x, t, context, picture = inputs()
-    with pytest.raises(ValueError, match="104 x 112 pixels for a latent of 13 x 15 cells.*8 pixels for each cell"):
+    with pytest.raises(ValueError, match=r"104 x 112 pixels for a latent of 13 x 15 cells.*8 pixels for each cell"):
         control.net(x, t, context, picture[:, :, :-8])
 
 

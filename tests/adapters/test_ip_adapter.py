@@ -100,7 +100,7 @@ def test_what_is_missing_or_something_else_is_said(tmp_path: Path) -> None:
     theirs = their_unet("sd1")
     path = published(tmp_path, "plain", theirs)
     adapter = load_ip_adapter(path)
-    with pytest.raises(ValueError, match="is an IP-Adapter for 16 cross-attentions.*this model has"):
+    with pytest.raises(ValueError, match=r"is an IP-Adapter for 16 cross-attentions.*this model has"):
         adapter.check(ours(their_unet("sdxl")))
     alone = tmp_path / "far" / "away" / "ip.safetensors"
     alone.parent.mkdir(parents=True)

@@ -75,11 +75,12 @@ class Resampler(nn.Module):
             wide, narrow = nn.Linear(width, 4 * width, bias=False), nn.Linear(4 * width, width, bias=False)
             return nn.Sequential(nn.LayerNorm(width), wide, nn.GELU(), narrow)
 
-        self.layers = nn.ModuleList(nn.ModuleList([Perceiver(width, heads), mlp()]) for _ in range(layers))
+        self.layers = nn.ModuleList(nn.Sequential(Perceiver(width, heads), mlp()) for _ in range(layers))
 
     def forward(self, states: Tensor) -> Tensor:
         x, latents = self.proj_in(states), self.latents.expand(len(states), -1, -1)
-        for attention, mlp in self.layers:  # type: ignore[misc]  # each entry is a list of two modules
+        for layer in self.layers:
+            attention, mlp = layer.children()
             latents = attention(x, latents) + latents
             latents = mlp(latents) + latents
         return self.norm_out(self.proj_out(latents))
@@ -117,7 +118,7 @@ class ImageAttention(nn.Module):
         """(B, N, C) over context (B, T + I, D) -> (B, N, C)."""
         assert context is not None
         sizes = [image.tokens for image in self.images]
-        words, *pictures = context.split([context.shape[1] - sum(sizes), *sizes], dim=1)
+        words, *pictures = torch.split(context, [context.shape[1] - sum(sizes), *sizes], dim=1)
         q = self.heads(self.text.to_q(x))
         h = self.text.attend(q, self.heads(self.text.to_k(words)), self.heads(self.text.to_v(words)))
         for (layers, _, scale), tokens in zip(self.images, pictures, strict=True):
@@ -129,4 +130,4 @@ class ImageAttention(nn.Module):
 
     def heads(self, x: Tensor) -> Tensor:
         """(B, tokens, C) -> (B, heads, tokens, C / heads)."""
-        return x.unflatten(-1, (self.text.heads, -1)).transpose(1, 2)
+        return torch.unflatten(x, -1, (self.text.heads, -1)).transpose(1, 2)

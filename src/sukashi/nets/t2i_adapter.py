@@ -91,7 +91,8 @@ class Body(nn.Module):
         before = [pixels if light else widths[0], *widths]
         make = LightBlock if light else Block
         self.body = nn.ModuleList(
-            make(*io, config.resnets, halve) for *io, halve in zip(before, widths, config.halved, strict=False)
+            make(in_ch, out_ch, config.resnets, halve)
+            for in_ch, out_ch, halve in zip(before, widths, config.halved, strict=False)
         )
 
     def forward(self, picture: Tensor) -> list[Tensor]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sukashi.nets.t2i_adapter import T2IAdapter, T2IConfig
+from sukashi.nets.t2i_adapter import Kind, T2IAdapter, T2IConfig
 from sukashi.weights.assemble import assemble, empty
 from sukashi.weights.components import weight_files
 from sukashi.weights.configs import Reader
@@ -66,7 +66,7 @@ def config_of_file(file: TensorFile) -> T2IConfig:
     else:  # the original numbers residual blocks in one row, for four resolutions
         resnets = len(blocks) // 4
         widths = [names[f"body.{k}.block1.weight"].shape[0] for k in sorted(blocks)[::resnets]]
-    kind = "light_adapter" if light else "full_adapter_xl" if factor == 16 else "full_adapter"
+    kind: Kind = "light_adapter" if light else "full_adapter_xl" if factor == 16 else "full_adapter"
     return T2IConfig(
         kind=kind, picture_channels=picture_channels, channels=tuple(widths), resnets=resnets, factor=factor
     )

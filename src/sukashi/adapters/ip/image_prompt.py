@@ -35,8 +35,7 @@ class IPAdapter:
 
     def check(self, unet: UNet) -> None:
         """Raise ValueError where it was made for another kind of U-Net."""
-        layers = self.nets.ip_adapter
-        own = [tuple(layer.to_k_ip.weight.shape) for layer in layers.values()]  # type: ignore[union-attr]
+        own = [tuple(t.shape) for name, t in self.nets.ip_adapter.named_parameters() if "to_k_ip" in name]
         theirs = [tuple(block.attn2.to_k.weight.shape) for block in cross_attentions(unet).values()]
         if own != theirs:
             raise ValueError(
