@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from PIL import Image
 from torch import Tensor
 
 import sukashi
+from sukashi.cli import main
 from sukashi.diffusion.denoiser import guided
-from sukashi.lab.negatives.measure import Seen, draw, measure, prepare, run, steps_of
+from sukashi.lab.negatives.measure import Seen, draw, measure, prepare, run, stretches
 from sukashi.lab.negatives.table import draw_curve, plain, rows, table
+from sukashi.lab.probe import Probe, save_probe
 from sukashi.settings import Settings
 
 WINDOWS = ((0.0, 0.5), (0.25, 1.0), (0.25, 0.75))
@@ -38,8 +41,7 @@ def test_sharing_steps_changes_nothing(pipe: sukashi.Pipeline) -> None:
     assert list(images) == ["none", "all", "positive", "0-2", "1-4", "1-3"]
     plan = pipe.plan(settings)
     levels, (_, _, n, scale) = plan.levels(4), settings.numbers()
-    for window in [*WINDOWS, (0.0, 1.0), (0.0, 0.0)]:
-        a, b = steps_of(window, n)
+    for a, b in [*stretches(WINDOWS, n), (0, n), (0, 0)]:
 
         def denoise(x, level, a=a, b=b):
             negative = a <= levels.index(level) < b
@@ -103,3 +105,13 @@ def test_a_rate_of_no_pictures_is_not_one() -> None:
     row = rows([line(none=[0.1], all=[0.1], positive=[0.9])])[0]
     assert math.isnan(row.kept) and row.kept_of == 0 and plain(row)["kept"] is None
     assert "| - |" in table([row], line(none=[0.1])["facts"])
+
+
+def test_the_command_with_an_untrained_probe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_probe(Probe(), tmp_path / "probe.safetensors")
+    words = ["kirie", "negatives", "--prompts", "1", "--seeds", "1", "--steps", "2", "--device", "cpu"]
+    words += ["--probe", str(tmp_path / "probe.safetensors"), "--out", str(tmp_path / "out")]
+    assert main(words) == 0 and "| negative prompt holds |" in capsys.readouterr().out
+    found = json.loads((tmp_path / "out" / "negatives.json").read_text())
+    assert [row["variant"] for row in found["rows"]] == ["none", "all", "positive", "0-1", "1-2"]
+    assert (tmp_path / "out" / "negatives.png").stat().st_size > 1000

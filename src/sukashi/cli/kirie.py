@@ -17,7 +17,7 @@ from sukashi.cli.exits import OK, Misuse
 
 def run(args: argparse.Namespace) -> int:
     """Do what the second word says."""
-    deeds = {"sheet": sheet, "sample": sample, "eval": evaluate, "probe": probe}
+    deeds = {"sheet": sheet, "sample": sample, "eval": evaluate, "negatives": negatives, "probe": probe}
     return deeds[args.deed](args)
 
 
@@ -96,6 +96,24 @@ def evaluate(args: argparse.Namespace) -> int:
     print("\n".join(table(found)))
     save(result_sheet(out, found), out / "eval.png")
     print(f"{out / 'eval.json'} and {out / 'eval.png'}, after {time.monotonic() - start:.0f} s")
+    return OK
+
+
+def negatives(args: argparse.Namespace) -> int:
+    """Measure what the negative prompt "glasses" does, print the table, write it and the curve."""
+    from sukashi.cli.model import load
+    from sukashi.lab.negatives.measure import PROMPTS
+    from sukashi.lab.negatives.measure import run as measure
+    from sukashi.lab.negatives.report import looking, report
+    from sukashi.lab.probe import WEIGHTS, load_probe
+
+    if not 1 <= args.prompts <= len(PROMPTS) or args.seeds < 1 or args.steps < 2:
+        raise Misuse(f"--prompts 1 to {len(PROMPTS)}, --seeds from 1 and --steps from 2 on are accepted")
+    out, reader = Path(args.out), load_probe(Path(args.probe) if args.probe else WEIGHTS)
+    pipe = load(args)
+    chosen = {"prompts": PROMPTS[: args.prompts], "seeds": args.seeds, "steps": args.steps}
+    print(report(measure(pipe, looking(reader.to(pipe.device)), out, say=tell, **chosen), out))
+    print(f"{out / 'negatives.md'}, {out / 'negatives.json'} and {out / 'negatives.png'}")
     return OK
 
 

@@ -13,6 +13,7 @@ def kirie(parser: argparse.ArgumentParser) -> None:
     sheet(deeds.add_parser("sheet", help="many pictures of the world on one", allow_abbrev=False))
     sample(deeds.add_parser("sample", help="one picture with caption, masks and truth", allow_abbrev=False))
     evaluate(deeds.add_parser("eval", help="how well a model draws what is said", allow_abbrev=False))
+    negatives(deeds.add_parser("negatives", help="what a negative prompt does, by when it holds", allow_abbrev=False))
     probe(deeds.add_parser("probe", help="train the probe that reads pictures", allow_abbrev=False))
 
 
@@ -47,6 +48,18 @@ def evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=whole, default=32, metavar="N", help="pictures at a time (default 32)")
     parser.add_argument("--probe", metavar="FILE", help="weights of another probe")
     parser.add_argument("--out", default="eval", metavar="FOLDER", help="for eval.json and the sheet (default eval)")
+    loading(parser)
+
+
+def negatives(parser: argparse.ArgumentParser) -> None:
+    """Options of negatives."""
+    parser.add_argument("--prompts", type=whole, default=10, metavar="N", help="how many, at most 10 (default 10)")
+    parser.add_argument("--seeds", type=whole, default=10, metavar="K", help="pictures of each (default 10)")
+    parser.add_argument("--steps", type=whole, default=10, metavar="N", help="of DDIM (default 10)")
+    parser.add_argument("--probe", metavar="FILE", help="weights of another probe")
+    parser.add_argument(
+        "--out", default="negatives", metavar="FOLDER", help="where to; again: go on (default negatives)"
+    )
     loading(parser)
 
 

@@ -52,7 +52,7 @@ def load(args: argparse.Namespace, recorded: Mapping[str, Any] | None = None) ->
     report = pipe.parts.report
     if args.verbose:
         print(report, file=sys.stderr)
-    elif not (args.json or args.quiet):
+    elif not any(getattr(args, silent, False) for silent in ("json", "quiet")):  # not every verb has them
         print("".join(f"note: {note}\n" for note in report.notes), end="", file=sys.stderr)
     return pipe
 

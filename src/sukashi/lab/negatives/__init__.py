@@ -1,1 +1,1 @@
-"""The experiment on negative prompts: ``python -m sukashi.lab.negatives --out DIR``."""
+"""The experiment on negative prompts: ``sukashi kirie negatives``."""

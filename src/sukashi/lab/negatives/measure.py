@@ -2,7 +2,7 @@
 
 The questions of Ban et al. 2024, arXiv:2406.02965, asked of kirie with a probe in place of people: does "glasses" in
 the negative prompt remove glasses, does it draw them when it holds in the first steps alone (reverse activation), and
-how much else does it change. ``python -m sukashi.lab.negatives`` runs it.
+how much else does it change. ``sukashi kirie negatives`` runs it.
 """
 
 from __future__ import annotations
@@ -55,9 +55,10 @@ class Drawing(NamedTuple):
     x: Tensor  # (B, C, h, w)
 
 
-def steps_of(window: tuple[float, float], n: int) -> tuple[int, int]:
-    """The first step in a window of fractions, and the first after it."""
-    return int(window[0] * n), int(window[1] * n)
+def stretches(windows: Sequence[tuple[float, float]], n: int) -> list[list[int]]:
+    """The first step in each window of fractions and the first after it, each pair once; empty windows left out."""
+    pairs = dict.fromkeys((int(a * n), int(b * n)) for a, b in windows)
+    return [[a, b] for a, b in pairs if a < b]
 
 
 def draw(
@@ -90,7 +91,7 @@ def draw(
         start = drawing.x * plan.start_scale(levels)
         none, every = path(plain, start, 0, n), path(negative, start, 0, n)
         ends = {"none": none[n], "all": every[n], "positive": path(positive, start, 0, n)[n]}
-        for a, b in dict.fromkeys(steps_of(window, n) for window in windows):
+        for a, b in stretches(windows, n):
             x = every[b] if a == 0 else path(negative, none[a], a, b)[-1]
             ends[f"{a}-{b}"] = path(plain, x, b, n)[-1]
     return {name: pipe.vae_decode(x) for name, x in ends.items()}
@@ -155,7 +156,7 @@ def run(
     settings = Settings(steps=steps, sampler="ddim", eta=0.0).filled(pipe.defaults)
     facts = {
         "model": pipe.name, "weights": fingerprint(pipe), "negative": NEGATIVE, "steps": steps, "seeds": seeds,
-        "guidance": settings.guidance, "windows": [list(steps_of(window, steps)) for window in windows],
+        "guidance": settings.guidance, "windows": stretches(windows, steps),
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "negatives.jsonl"
