@@ -56,9 +56,9 @@ class Drawing(NamedTuple):
 
 
 def stretches(windows: Sequence[tuple[float, float]], n: int) -> list[list[int]]:
-    """The first step in each window of fractions and the first after it, each pair once; empty windows left out."""
+    """The first step in each window of fractions and the first after it, once; not those of all steps or none."""
     pairs = dict.fromkeys((int(a * n), int(b * n)) for a, b in windows)
-    return [[a, b] for a, b in pairs if a < b]
+    return [[a, b] for a, b in pairs if a < b and (a, b) != (0, n)]
 
 
 def draw(
