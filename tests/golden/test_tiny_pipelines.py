@@ -40,7 +40,7 @@ DRAWN = [
     "test_stable_diffusion_xl_euler_lcm_custom_timesteps__tiny-sdxl-lcm",
 ]
 NOT_HERE = {  # by the beginning of a case's name: other tasks than text to image
-    "test_controlnet": "ControlNet",
+    "test_controlnet": "ControlNet: drawn in test_controlnet_case.py",
     "test_stable_diffusion_depth2img": "depth to image",
     "test_stable_diffusion_img2img": "image to image",
     "test_stable_diffusion_inpaint": "inpainting",

@@ -11,6 +11,7 @@ accepted without having an effect says so once, as a warning; what is not known 
 
 from __future__ import annotations
 
+from sukashi.compat.controlnet import ControlNetModel, MultiControlNetModel, StableDiffusionControlNetPipeline
 from sukashi.compat.images import StableDiffusionPipelineOutput, VaeImageProcessor
 from sukashi.compat.models import AutoencoderKL, UNet2DConditionModel
 from sukashi.compat.parediffusers import (
@@ -48,6 +49,7 @@ __all__ = [
     "CLIPTextModel",
     "CLIPTextModelWithProjection",
     "CLIPTokenizer",
+    "ControlNetModel",
     "DDIMScheduler",
     "DDPMScheduler",
     "DEISMultistepScheduler",
@@ -62,11 +64,13 @@ __all__ = [
     "KDPM2DiscreteScheduler",
     "LCMScheduler",
     "LMSDiscreteScheduler",
+    "MultiControlNetModel",
     "PNDMScheduler",
     "PareAutoencoderKL",
     "PareDDIMScheduler",
     "PareDiffusionPipeline",
     "PareUNet2DConditionModel",
+    "StableDiffusionControlNetPipeline",
     "StableDiffusionPipeline",
     "StableDiffusionPipelineOutput",
     "StableDiffusionXLPipeline",

@@ -6,7 +6,7 @@ Letters: B batch, C latent channels, H W pixels, h w latent cells, T text tokens
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,16 +110,18 @@ class UNet2DConditionModel(View):
         cross_attention_kwargs: Mapping[str, Any] | None = None,
         added_cond_kwargs: Mapping[str, Tensor] | None = None,
         return_dict: bool = True,
+        down_block_additional_residuals: Sequence[Tensor] | None = None,
+        mid_block_additional_residual: Tensor | None = None,
     ) -> Any:
         """Sample (B, C, h, w), timestep () or (B,), encoder_hidden_states (B, T, D) -> sample (B, C, h, w).
 
         ``class_labels`` (B,): the noise level of an x4 upscaler; ``timestep_cond`` (B, G): the guidance of an LCM;
-        ``added_cond_kwargs``: an SDXL's ``text_embeds`` (B, P) and ``time_ids`` (B, 6). Raises ValueError for a mask
-        and for ``cross_attention_kwargs``, which would be without effect.
+        ``added_cond_kwargs``: an SDXL's ``text_embeds`` (B, P) and ``time_ids`` (B, 6); residuals: a ControlNet's.
+        Raises ValueError for a mask and for ``cross_attention_kwargs``, which would be without effect.
         """
         if attention_mask is not None or cross_attention_kwargs:
             raise ValueError("attention_mask and cross_attention_kwargs are not supported: leave them None")
-        added = added_cond_kwargs or {}
+        added, mid = added_cond_kwargs or {}, mid_block_additional_residual
         t = torch.as_tensor(timestep, device=sample.device).expand(len(sample))
         out = self.net(
             sample,
@@ -129,6 +131,7 @@ class UNet2DConditionModel(View):
             pooled=added.get("text_embeds"),
             sizes=added.get("time_ids"),
             guidance=timestep_cond,
+            residuals=() if mid is None else (*(down_block_additional_residuals or ()), mid),
         )
         return UNet2DConditionOutput(out) if return_dict else (out,)
 

@@ -169,7 +169,7 @@ class DiffusionPipeline(Verbs, TextualInversions):
         if chosen is None:
             raise ValueError(f"{name} is for a {wanted}, which is not here; there are {', '.join(cls._classes)}")
         found = components_of(parts)
-        if set(found) != {*chosen.part_names} - {*ABSENT}:
+        if set(found) - set(given) != {*chosen.part_names} - {*ABSENT} - set(given):
             raise ValueError(f"{name} is for a {wanted}, not for a {chosen.__name__}: it has {', '.join(found)}")
         if "force_zeros_for_empty_prompt" in chosen.flags:
             found["force_zeros_for_empty_prompt"] = parts.family.zero_empty_prompt
@@ -180,6 +180,8 @@ class DiffusionPipeline(Verbs, TextualInversions):
         made.name_or_path, made.report = name, parts.report
         for note in parts.report.notes:
             if note.startswith("the vocabulary "):  # found where it was named or is expected: ``report`` tells
+                continue
+            if note.removeprefix("not loaded: ") in given:  # loaded by the pipeline's own class
                 continue
             warnings.warn(f"{name}: {note}", UserWarning, stacklevel=4)
         return made

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sukashi.compat.pipeline import DiffusionPipeline
 from sukashi.compat.randomness import Generators, randn
-from sukashi.diffusion.denoiser import Conditioning, embed_guidance, guided, plain
+from sukashi.diffusion.denoiser import Conditioning, UNetLike, embed_guidance, guided, plain
 from sukashi.diffusion.plan import Plan
 from sukashi.diffusion.types import Level, Noise, Prediction
 from sukashi.precision import guarded
@@ -179,7 +179,7 @@ class TextToImage(DiffusionPipeline):
         names: Sequence[str],
     ) -> Tensor:
         notes: list[str] = []
-        unet = guarded(self.unet, ask_view, "U-Net", notes)
+        unet = self._around(lambda view: guarded(view, ask_view, "U-Net", notes), levels)
         scheduler, timesteps, calls = self.scheduler, self.scheduler.timesteps, 0
 
         def after_call(x: Tensor, level: Level) -> None:
@@ -218,6 +218,10 @@ class TextToImage(DiffusionPipeline):
             warnings.warn(note, UserWarning, stacklevel=5)
         return scheduler.outward(x, level).to(unit.dtype)
 
+    def _around(self, guard: Callable[[Any], UNetLike], levels: Sequence[Level]) -> UNetLike:
+        """The U-Net as it is asked in a run over ``levels``; ``guard`` makes a callable of it."""
+        return guard(self.unet)
+
     def _halves(self, told: Told) -> tuple[Conditioning | None, Conditioning]:
         """What the U-Net is told, for the negative branch (None: there is none) and for the positive one."""
         names = {"context": "prompt_embeds", "pooled": "add_text_embeds", "sizes": "add_time_ids"}
@@ -243,17 +247,15 @@ class TextToImage(DiffusionPipeline):
         return self.image_processor.postprocess(image, output_type)
 
 
-def ask_view(unet: Any, x: Tensor, t: Tensor, context: Tensor, **told: Tensor | None) -> Tensor:
+def ask_view(
+    unet: Any, x: Tensor, t: Tensor, context: Tensor, residuals: Sequence[Tensor] = (), **told: Tensor | None
+) -> Tensor:
     """Run a U-Net that is called as diffusers' is, with what our denoiser says."""
     added = {"text_embeds": told["pooled"], "time_ids": told["sizes"]} if told["pooled"] is not None else None
-    out: Tensor = unet(
-        x,
-        t,
-        encoder_hidden_states=context,
-        timestep_cond=told["guidance"],
-        added_cond_kwargs=added,
-        return_dict=False,
-    )[0]
+    more: dict[str, Any] = {"timestep_cond": told["guidance"], "added_cond_kwargs": added}
+    if residuals:
+        *more["down_block_additional_residuals"], more["mid_block_additional_residual"] = residuals
+    out: Tensor = unet(x, t, encoder_hidden_states=context, return_dict=False, **more)[0]
     return out
 
 
