@@ -1,8 +1,8 @@
 """The probe: one small convolutional network that says what a picture of kirie's world shows, and where.
 
-Residual blocks (He et al. 2016, arXiv:1512.03385) down to 8 x 8; one linear head per question on the mean and maximum
-of the last map; a map of parts and shapes at a quarter of the picture's size from all three levels, joined as in Lin et
-al. 2017, arXiv:1612.03144.
+Residual blocks (He et al. 2016, arXiv:1512.03385) from cells of 4 x 4 pixels down to 8 x 8; one linear head per
+question on the mean and maximum of the last map; a map of parts and shapes, a cell of 4 x 4 pixels each, from all three
+levels, joined as in Lin et al. 2017, arXiv:1612.03144.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from sukashi.kirie.scene import SHAPES, SIZES
 from sukashi.lab.heads import HEADS
 
 GRID = 32  # side of the map of parts
+FOLD = 4  # pixels of a cell, side by side in the first channels
 DENSE = {"part": len(PARTS), "shape": len(SHAPES), "colour": len(SHAPE), "size": len(SIZES), "offset": 2}
 WEIGHTS = Path(__file__).parent / "probe.safetensors"
 
@@ -53,22 +54,20 @@ def convolution(before: int, after: int, stride: int = 1) -> nn.Sequential:
 class Probe(nn.Module):
     """Pictures (B, 3, 128, 128) in [-1, 1] -> :class:`Answers`."""
 
-    def __init__(self, channels: tuple[int, int, int, int] = (24, 48, 96, 160), blocks: int = 1) -> None:
+    def __init__(self, channels: tuple[int, int, int] = (32, 56, 96), blocks: int = 1) -> None:
         super().__init__()
-        stem, *widths = channels
-        self.stem = convolution(12, stem)
+        stem = convolution(3 * FOLD**2, channels[0])
         self.levels = nn.ModuleList()
-        for before, after in zip(channels, widths, strict=False):
-            deep = [Block(after) for _ in range(blocks)]
-            self.levels.append(nn.Sequential(convolution(before, after, 2), nn.ReLU(), *deep))
-        self.heads = nn.Linear(2 * widths[-1], sum(len(choices) for choices in HEADS.values()))
-        self.joins = nn.ModuleList([nn.Conv2d(width, widths[0], 1) for width in widths])
-        self.dense = nn.Sequential(convolution(widths[0], widths[0]), nn.ReLU())
-        self.maps = nn.Conv2d(widths[0], sum(DENSE.values()), 1)
+        for before, after in zip((0, *channels), channels, strict=False):
+            start = convolution(before, after, 2) if before else stem
+            self.levels.append(nn.Sequential(start, nn.ReLU(), *(Block(after) for _ in range(blocks))))
+        self.heads = nn.Linear(2 * channels[-1], sum(len(choices) for choices in HEADS.values()))
+        self.joins = nn.ModuleList([nn.Conv2d(width, channels[0], 1) for width in channels])
+        self.maps = nn.Conv2d(channels[0], sum(DENSE.values()), 1)
 
     def forward(self, image: Tensor) -> Answers:
         """Look at pictures (B, 3, 128, 128)."""
-        x = F.relu(self.stem(F.pixel_unshuffle(image, 2)))  # (B, 12, 64, 64) -> (B, C, 64, 64)
+        x = F.pixel_unshuffle(image, FOLD)  # (B, 3, 128, 128) -> (B, 48, 32, 32)
         levels = []
         for level in self.levels:
             x = level(x)
@@ -78,7 +77,7 @@ class Probe(nn.Module):
         joined = sum(
             F.interpolate(join(level), size=levels[0].shape[-1]) for join, level in zip(self.joins, levels, strict=True)
         )
-        maps = self.maps(self.dense(joined)).split(list(DENSE.values()), dim=1)
+        maps = self.maps(F.relu(joined)).split(list(DENSE.values()), dim=1)
         return Answers(dict(zip(HEADS, scores, strict=True)), dict(zip(DENSE, maps, strict=True)), features)
 
 
@@ -93,8 +92,8 @@ def load_probe(path: Path = WEIGHTS) -> Probe:
     if not path.is_file():
         raise FileNotFoundError(f"there is no probe at {path}; `python -m sukashi.lab.train --out DIR` trains one")
     weights = load_file(path)
-    widths = [weights["stem.0.weight"].shape[0], *(weights[f"joins.{k}.weight"].shape[1] for k in range(3))]
+    widths = [weights[f"joins.{k}.weight"].shape[1] for k in range(3)]
     blocks = sum(name.startswith("levels.0.") and name.endswith("first.0.weight") for name in weights)
-    probe = Probe((widths[0], widths[1], widths[2], widths[3]), blocks)
+    probe = Probe((widths[0], widths[1], widths[2]), blocks)
     probe.load_state_dict(weights)
     return probe.float().eval()
