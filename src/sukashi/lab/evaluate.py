@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -115,7 +116,9 @@ def to_image(pictures: Sequence[Image.Image]) -> Tensor:
 
 def measure(probe: Probe, pictures: Pictures, show: Callable[[Tally], object] = lambda tally: None) -> Scores:
     """Read and judge all pictures; ``show`` is called after every batch."""
-    start, tally, features, first = time.perf_counter(), Tally(), [], []
+    start, tally = time.perf_counter(), Tally()
+    features: list[Tensor] = []
+    first: list[Image.Image] = []
     for some, images in pictures:
         readings = read(probe, to_image(images))
         tally.add(judge(q.claims, reading) for q, reading in zip(some, readings, strict=True))
@@ -163,7 +166,7 @@ def evaluate(
         REBUILT: lambda: rebuilt(drawn_by_hand(plan, batch), vae),
     }
     for scale in plan.guidance:
-        ways[f"guidance {scale:g}"] = lambda scale=scale: drawn_by_model(pipe, plan, scale, batch)
+        ways[f"guidance {scale:g}"] = partial(drawn_by_model, pipe, plan, scale, batch)
     reference = _drawings_again(probe, plan, batch)
     columns = {}
     for name, way in ways.items():
@@ -173,7 +176,7 @@ def evaluate(
             columns[name] = kept
             say(f"{name}: kept from {path}")
             continue
-        scores = measure(probe, way(), lambda tally, name=name: show(name, tally))
+        scores = measure(probe, way(), partial(show, name))
         columns[name] = _column(scores, reference, same)
         contact_sheet(scores.pictures, columns=SHOWN).save(path.with_suffix(".png"))
         write_json(path, columns[name])

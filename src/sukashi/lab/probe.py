@@ -74,9 +74,9 @@ class Probe(nn.Module):
             levels.append(x)
         features = torch.cat([x.mean((2, 3)), x.amax((2, 3))], dim=1)
         scores = self.heads(features).split([len(choices) for choices in HEADS.values()], dim=1)
-        joined = sum(
-            F.interpolate(join(level), size=levels[0].shape[-1]) for join, level in zip(self.joins, levels, strict=True)
-        )
+        side = levels[0].shape[-1]
+        joins = [F.interpolate(join(level), size=side) for join, level in zip(self.joins, levels, strict=True)]
+        joined = torch.stack(joins).sum(0)
         maps = self.maps(F.relu(joined)).split(list(DENSE.values()), dim=1)
         return Answers(dict(zip(HEADS, scores, strict=True)), dict(zip(DENSE, maps, strict=True)), features)
 

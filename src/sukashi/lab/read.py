@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,7 @@ from sukashi.kirie.canvas import PARTS, SIZE
 from sukashi.kirie.palette import SHAPE
 from sukashi.kirie.scene import SHAPES, SIZES, Shape
 from sukashi.lab.heads import FIGURE, PICTURE
-from sukashi.lab.probe import GRID, Probe
+from sukashi.lab.probe import GRID, Answers, Probe
 from sukashi.lab.views import LEFT, RIGHT, WHOLE, look
 
 CLOSE = 0.2  # cells whose votes for a shape's middle are closer than this, in half pictures, are of one shape
@@ -45,21 +46,27 @@ class Reading:
 @torch.inference_mode()
 def read(probe: Probe, image: Tensor) -> list[Reading]:
     """Read pictures (B, 3, H, W) in [-1, 1], each square and as small or large as one likes."""
-    views = [probe(look(image, [window] * len(image), SIZE)) for window in (WHOLE, LEFT, RIGHT)]
-    answers = [
-        {name: [choices[k] for k in view.heads[name].argmax(1).tolist()] for name, choices in asked.items()}
-        for view, asked in zip((views[0], *views), (PICTURE, FIGURE, FIGURE, FIGURE), strict=False)
-    ]
-    whole, parts = views[0], views[0].maps["part"].softmax(1)
+    whole, left, right = (probe(look(image, [window] * len(image), SIZE)) for window in (WHOLE, LEFT, RIGHT))
+    picture, parts = _words(whole, PICTURE), whole.maps["part"].softmax(1)
+    figures = [_words(view, FIGURE) for view in (whole, left, right)]
     return [
         Reading(
-            *({name: found[b] for name, found in group.items()} for group in answers),
+            picture=picture[b],
+            figure=figures[0][b],
+            left=figures[1][b],
+            right=figures[2][b],
             shapes=find_shapes({name: scores[b] for name, scores in whole.maps.items()}),
             parts=parts[b],
             features=whole.features[b],
         )
         for b in range(len(image))
     ]
+
+
+def _words(view: Answers, asked: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+    """The likeliest answer to each question about each picture."""
+    best = {name: view.heads[name].argmax(1).tolist() for name in asked}
+    return [{name: asked[name][best[name][b]] for name in asked} for b in range(len(view.features))]
 
 
 def find_shapes(maps: dict[str, Tensor]) -> tuple[Shape, ...]:
