@@ -38,7 +38,7 @@ def test_a_little_training_helps(tmp_path: Path) -> None:
     train(tmp_path, Budget(steps=51), **TINY)
     lines = (tmp_path / "log.txt").read_text().splitlines()
     losses = [float(line.split("loss ")[1]) for line in lines if "loss" in line]
-    assert losses[-1] < 0.8 * losses[0]
+    assert losses[-1] < 0.9 * losses[0]
 
 
 def test_weights_survive_the_file(tmp_path: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import torch
 
 from sukashi.kirie.canvas import OWNER, PARTS
+from sukashi.kirie.chance import any_scene
 from sukashi.kirie.scene import Figure, Scene, Shape
 from sukashi.kirie.world import draw
-from sukashi.lab.drawings import answers, draw_all, shape_maps, targets, windows_of
+from sukashi.lab.drawings import Drawings, answers, shape_maps, targets, windows_of
 from sukashi.lab.heads import HEADS, UNKNOWN, about_figure, about_picture, numbers
 from sukashi.lab.read import find_shapes
 from sukashi.lab.views import LEFT, RIGHT, WHOLE, Window, look
@@ -53,12 +56,11 @@ def test_each_of_two_figures_is_asked_about_in_its_window() -> None:
 
 
 def test_shapes_come_out_of_perfect_maps_as_they_went_in() -> None:
-    found = 0
-    drawings = draw_all("shapes", 150)
-    for k, scene in enumerate(drawings.scenes):
-        if not scene.shapes:
-            continue
-        found += 1
+    scenes = [scene for scene in (any_scene(Random(f"shapes {k}")) for k in range(150)) if scene.shapes]
+    canvases = [draw(scene, labels=True) for scene in scenes]
+    labels = np.stack([canvas.parts() + OWNER * canvas.owners() for canvas in canvases])
+    drawings = Drawings(scenes, np.zeros((len(scenes), 1, 1, 3), np.uint8), labels)
+    for k, scene in enumerate(scenes):
         truth = targets(drawings, [k], [WHOLE], [WHOLE])
         maps = {"part": torch.nn.functional.one_hot(truth.maps["part"][0], len(PARTS)).permute(2, 0, 1).float()}
         for name in ("shape", "colour", "size"):
@@ -67,7 +69,7 @@ def test_shapes_come_out_of_perfect_maps_as_they_went_in() -> None:
         read = find_shapes({**maps, "offset": truth.offset[0]})
         key = sorted((s.kind, s.colour, s.size, round(s.x), round(s.y)) for s in read)
         assert key == sorted((s.kind, s.colour, s.size, round(s.x), round(s.y)) for s in scene.shapes)
-    assert found > 5
+    assert len(scenes) > 5
 
 
 def test_the_way_to_the_middle_is_seen_through_the_window() -> None:
