@@ -4,52 +4,64 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from sukashi import kirie
+from sukashi.adapters.lora.find import lora_hash
+from sukashi.adapters.lora.match import BASES, base_of
+from sukashi.adapters.lora.read import content, read_lora
+from sukashi.places import DEEP, PICKLES, SAFE, places, trees
 from sukashi.weights.components import weight_files
+from sukashi.weights.embeddings import FAMILIES, family_of, read_embedding
+from sukashi.weights.errors import CheckpointError
 from sukashi.weights.folder import is_model_folder, read_family
+from sukashi.weights.kinds import kind_of
 from sukashi.weights.prediction import decide
 from sukashi.weights.single_file import marks, recognise
-from sukashi.weights.tensors import open_tensors
+from sukashi.weights.tensors import TensorFile, open_tensors
 
-CHECKPOINTS = (".safetensors", ".ckpt")
-IN_TREES = ("models/Stable-diffusion", "models/checkpoints", "models/diffusers")  # A1111, ComfyUI, both
-HOMES = ("stable-diffusion-webui", "ComfyUI")  # in the home folder, unless the user says otherwise
-DEEP = 4  # folders below a place
+CACHE = "Hugging Face cache"
+SHORT = {  # kinds of file as the list calls them; of all others nothing can be done here
+    "a LoRA": "LoRA",
+    "a textual inversion embedding": "embedding",
+    "an IP-Adapter": "IP-Adapter",
+    "a ControlNet": "ControlNet",
+    "a T2I-Adapter": "T2I-Adapter",
+    "an autoencoder (load it with vae=...)": "VAE",
+    "an upscaler": "upscaler",
+    "a text encoder": "text encoder",
+}
+CACHED = ("learned_embeds.bin", "pytorch_lora_weights.bin")  # the pickles that are worth opening in the cache
 
 
 @dataclass(frozen=True)
 class Found:
-    """One model. ``family`` is None for what cannot be loaded; ``note`` then says why."""
+    """One file or folder. What cannot be used is not ``usable``; ``note`` then says why."""
 
-    name: str  # what ``sukashi.load`` and ``--model`` take
+    name: str  # what ``sukashi.load`` and ``--model`` take; of a LoRA what ``--lora`` takes
     path: Path
-    kind: str  # "folder" or "single file"
+    kind: str  # "folder", "single file", "LoRA", "embedding", "ControlNet", "VAE", "upscaler", ...
     where: str
-    family: str | None
+    family: str | None  # None: the header does not tell
     predicts: str | None  # None: only a call would tell
     size: int  # bytes
     note: str = ""
+    usable: bool = True
 
 
 def look(folders: Iterable[str | Path] = (), environment: Mapping[str, str] = os.environ) -> Iterator[Found]:
     """Every model: kirie, the Hugging Face cache, the trees of A1111 and ComfyUI, and the ``folders``.
 
-    Without ``folders`` the trees are looked for in this folder and in the home folder. Raises FileNotFoundError for a
-    named folder that is not there.
+    Without ``folders`` those of SUKASHI_FOLDERS are taken, else the trees in this folder and in the home folder. Raises
+    FileNotFoundError for a named folder that is not there.
     """
-    given = [Path(folder).expanduser() for folder in folders]
-    for folder in given:
-        if not folder.exists():
-            raise FileNotFoundError(f"{folder}: no such folder")
+    given = trees(folders, environment)
     if (shipped := kirie.path()).is_dir():
         yield folder_found(shipped, "kirie", "inside the package")
     yield from in_cache(cache_folder(environment))
-    for tree in given or [t for t in (Path(), *(Path.home() / home for home in HOMES)) if is_tree(t)]:
+    for tree in given:
         yield from in_tree(tree)
 
 
@@ -70,31 +82,24 @@ def in_cache(cache: Path) -> Iterator[Found]:
         if snapshot is None or not snapshot.is_dir():
             snapshot = max(repo.glob("snapshots/*"), key=lambda path: path.stat().st_mtime, default=None)
         if snapshot is not None and is_model_folder(snapshot):
-            yield folder_found(snapshot, name, "Hugging Face cache")
+            yield folder_found(snapshot, name, CACHE)
         elif snapshot is not None:
-            for path in sorted(p for p in snapshot.iterdir() if p.suffix in CHECKPOINTS and p.is_file()):
-                found = file_found(path, f"{name}/{path.name}", "Hugging Face cache")
-                if found.family:  # the cache holds all kinds of models; only ours are of interest
+            for path in (p for p in sorted(snapshot.iterdir()) if p.suffix in SAFE or p.name in CACHED):
+                found = file_found(path, f"{name}/{path.name}", CACHE)
+                if found.usable and found.kind != "text encoder":  # the cache holds all kinds of models
                     yield found
 
 
-def is_tree(folder: Path) -> bool:
-    """Whether A1111 or ComfyUI keeps its models in ``folder``."""
-    return any((folder / place).is_dir() for place in IN_TREES)
-
-
 def in_tree(folder: Path) -> Iterator[Found]:
-    """Models of an A1111 or ComfyUI tree, or anywhere in an ordinary folder."""
+    """What is in an A1111 or ComfyUI tree, or anywhere in an ordinary folder."""
     if folder.is_file():
         yield file_found(folder, str(folder), str(folder.parent))
-        return
-    places = [folder / place for place in IN_TREES if (folder / place).is_dir()] or [folder]
-    for place in [*places, *more_places(folder / "extra_model_paths.yaml")]:
+    for place in [place for _, place in places(folder)] or [folder]:
         yield from in_folder(place)
 
 
 def in_folder(folder: Path, depth: int = 0) -> Iterator[Found]:
-    """Models of a folder and its subfolders; a model's own folders are not searched."""
+    """What is in a folder and its subfolders; a model's own folders are not searched."""
     if is_model_folder(folder):
         yield folder_found(folder, str(folder), str(folder.parent))
         return
@@ -103,35 +108,10 @@ def in_folder(folder: Path, depth: int = 0) -> Iterator[Found]:
     except OSError:
         return  # not ours to read
     for entry in entries:
-        if entry.suffix in CHECKPOINTS and entry.is_file() and not entry.stem.endswith(".vae"):
+        if entry.suffix.lower() in (*SAFE, *PICKLES) and entry.is_file():
             yield file_found(entry, str(entry), str(folder))
         elif entry.is_dir() and depth < DEEP and not entry.name.startswith("."):
             yield from in_folder(entry, depth + 1)
-
-
-def more_places(yaml: Path) -> list[Path]:
-    """The checkpoint folders that ComfyUI's ``extra_model_paths.yaml`` names: ``base_path`` and ``checkpoints``."""
-    if not yaml.is_file():
-        return []
-    places, base = [], yaml.parent
-    lines = [re.sub(r"(^|\s)#.*", "", line).rstrip() for line in yaml.read_text(encoding="utf-8").splitlines()]
-    block = -1  # the indentation of a "checkpoints: |" whose lines follow
-    for line in filter(None, lines):
-        indent, (key, _, value) = len(line) - len(line.lstrip()), line.strip().partition(":")
-        value = value.strip().strip("\"'")
-        if 0 <= block < indent:
-            places.append(base / line.strip())
-            continue
-        block = -1
-        if indent == 0:
-            base = yaml.parent
-        elif key == "base_path":
-            base = yaml.parent / Path(value).expanduser()
-        elif key == "checkpoints" and value in ("|", ">", "|-", ">-"):
-            block = indent
-        elif key == "checkpoints" and value:
-            places.append(base / value)
-    return [place for place in places if place.is_dir()]
 
 
 def folder_found(folder: Path, name: str, where: str) -> Found:
@@ -140,23 +120,54 @@ def folder_found(folder: Path, name: str, where: str) -> Found:
     try:
         family, _ = read_family(folder)
     except (ValueError, OSError, KeyError) as error:
-        return Found(name, folder, "folder", where, None, None, size, first_line(error))
+        return Found(name, folder, "folder", where, None, None, size, first_line(error), usable=False)
     return Found(name, folder, "folder", where, family.title, family.predicts, size)
 
 
 def file_found(path: Path, name: str, where: str) -> Found:
-    """A single file, by the names and shapes in its header."""
+    """A file, by the names and shapes in its header."""
     size = path.stat().st_size
     try:
-        file = open_tensors(path)
-        family = recognise(file)
-        verdict = decide(family, names=marks(file), metadata=file.metadata, path=path)
+        kind, family, predicts, note = facts_of(path)
     except (ValueError, OSError, KeyError) as error:
-        return Found(name, path, "single file", where, None, None, size, first_line(error).removeprefix(f"{path} "))
+        note = first_line(error).removeprefix(f"{path} ").removeprefix(f"{path}: ")
+        return Found(name, path, "single file", where, None, None, size, note, usable=False)
+    name = name if kind not in ("LoRA", "embedding") or where == CACHE else path.stem
+    return Found(name, path, kind, where, family, predicts, size, note)
+
+
+def facts_of(path: Path) -> tuple[str, str | None, str | None, str]:
+    """Kind, family, what is predicted, and a note. Raises ValueError for what cannot be used, saying what it is."""
+    if path.suffix.lower() in PICKLES and kind_of(content(path)[0]) == "a LoRA":
+        return lora_facts(path)  # also those that are a bare list
+    file = open_tensors(path)
+    kind = kind_of(file)
+    if kind == "a LoRA":
+        return lora_facts(path)
+    vectors = len(file) == 1 and all(stored.shape[-1:] in FAMILIES for stored in file.values())  # under any name
+    if kind == "a textual inversion embedding" or (kind is None and vectors):
+        word = read_embedding(path)
+        return "embedding", family_of(word.widths), None, f"the word {word.token}, {word.count} vectors"
+    if kind in SHORT:
+        return SHORT[kind], family_by_context(file), None, ""
+    family = recognise(file)
+    verdict = decide(family, names=marks(file), metadata=file.metadata, path=path)
     if verdict is None and family.name.startswith("sd2"):
-        return Found(name, path, "single file", where, family.title.partition(" (")[0], None, size)
-    predicts = verdict.predicts if verdict else family.predicts
-    return Found(name, path, "single file", where, family.title, predicts, size)
+        return "single file", family.title.partition(" (")[0], None, ""
+    return "single file", family.title, verdict.predicts if verdict else family.predicts, ""
+
+
+def lora_facts(path: Path) -> tuple[str, str | None, str | None, str]:
+    """The same of a LoRA; its note says how many layers of what kind."""
+    file = read_lora(path)
+    kinds = " and ".join(dict.fromkeys(change.name for change in file.layers.values()))
+    return "LoRA", base_of(file), None, f"{kinds}, {len(file.layers)} layers"
+
+
+def family_by_context(file: TensorFile) -> str | None:
+    """The family of a network with cross-attention, by the width of what that reads."""
+    widths = (stored.shape[1] for name, stored in file.items() if name.endswith("attn2.to_k.weight"))
+    return BASES.get(next(widths, 0))
 
 
 def first_line(error: Exception) -> str:
@@ -164,10 +175,18 @@ def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def fingerprint(path: Path) -> str | None:
-    """sha256[:10] of a single file, or of the U-Net's file in a folder; None where that is in several pieces."""
+def fingerprint(path: Path, kind: str = "single file") -> str | None:
+    """The digits of a file that A1111 writes, of a folder those of its U-Net's file; None where there is not one.
+
+    sha256[:10]; of a LoRA the 12 digits that leave the header out.
+    """
+    if kind == "LoRA":
+        return lora_hash(path)
     if path.is_dir():
-        files, _ = weight_files(path / "unet", None)
+        try:
+            files, _ = weight_files(path / "unet", None)
+        except CheckpointError:  # configs without weights
+            return None
         if len(files) != 1:
             return None
         path = files[0]

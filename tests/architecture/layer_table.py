@@ -19,10 +19,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("lab",),
     ("train", "watch", "doctor"),
     ("tasks",),
-    ("loading",),
+    ("loading", "shelf"),
     ("pipeline run",),
     ("prompts", "adapters"),
-    ("text", "shelf", "translate"),
+    ("text", "places", "translate"),
     ("weights families", "beginning", "guidance"),
     ("nets", "diffusion", "metadata", "kirie", "precision", "settings", "pictures", "tiles", "outputs", "weights.errors"),
     ("guides moments",),
@@ -40,8 +40,9 @@ LIBRARIES: dict[str, set[str]] = {
     "kirie": {"numpy", "PIL"},
     "prompts": {"torch", "lark"},
     "weights.hub": {"huggingface_hub"},
+    "places": {"yaml"},
 }
-ONLY_WHERE_USED = {"huggingface_hub", "instant_clip_tokenizer"}  # imported inside the function that needs them
+ONLY_WHERE_USED = {"huggingface_hub", "yaml", "instant_clip_tokenizer"}  # imported inside the function that needs them
 
 
 class Import(NamedTuple):

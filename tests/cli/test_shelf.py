@@ -10,7 +10,8 @@ import torch
 from huggingface_hub import constants  # reads the environment when it is imported: before any test changes that
 from safetensors.torch import save_file
 
-from sukashi import kirie, shelf
+from lora_samples import kohya
+from sukashi import kirie, places, shelf
 from sukashi.weights.save import save_single_file
 from tiny_models import tiny_model
 
@@ -22,12 +23,18 @@ def tree(tmp_path: Path, model: Path) -> Path:
     (place / "mine").mkdir(parents=True)
     save_single_file(tiny_model("sdxl"), place / "mine" / "xl.safetensors")
     (place / "tiny").symlink_to(model)
-    save_file({"lora_unet_x.lora_down.weight": torch.zeros(2, 2)}, place / "fur.safetensors")
+    save_file({"double_blocks.0.x": torch.zeros(2, 2)}, place / "flux.safetensors")
     (place / "torn.safetensors").write_bytes(b"\xff" * 30)
-    save_file({"x": torch.zeros(1)}, place / "tiny.vae.safetensors")
-    (tmp_path / "webui" / "models" / "Lora").mkdir()
-    save_file({"x": torch.zeros(1)}, tmp_path / "webui" / "models" / "Lora" / "never-looked-at.safetensors")
-    return tmp_path / "webui"
+    save_file({"decoder.mid.x": torch.zeros(1)}, place / "tiny.vae.safetensors")
+    for folder in ("models/Lora/styles", "models/ControlNet", "models/ESRGAN", "embeddings", "notes"):
+        (tmp_path / "webui" / folder).mkdir(parents=True)
+    webui = tmp_path / "webui"
+    save_file(kohya(tiny_model("sdxl")), webui / "models" / "Lora" / "styles" / "ink.safetensors")
+    save_file({"control_model.a": torch.zeros(1)}, webui / "models" / "ControlNet" / "edges.safetensors")
+    torch.save({"model.0.weight": torch.zeros(1), "model.1.sub.0.x": torch.zeros(1)}, webui / "models/ESRGAN/x4.pth")
+    torch.save({"string_to_param": {"*": torch.zeros(3, 768)}, "name": "w0rd"}, webui / "embeddings" / "sks.pt")
+    save_file({"x": torch.zeros(1)}, webui / "notes" / "never-looked-at.safetensors")
+    return webui
 
 
 @pytest.fixture
@@ -56,35 +63,48 @@ def test_every_place_is_looked_into(tree: Path, cache: Path, model: Path) -> Non
     assert set(found) == {
         "kirie",
         "me/tiny",
-        str(place / "fur.safetensors"),
+        str(place / "flux.safetensors"),
         str(place / "mine" / "xl.safetensors"),
         str(place / "tiny"),
+        str(place / "tiny.vae.safetensors"),
         str(place / "torn.safetensors"),
+        "ink",
+        "sks",
+        str(tree / "models" / "ControlNet" / "edges.safetensors"),
+        str(tree / "models" / "ESRGAN" / "x4.pth"),
     }
+    kinds = {entry.path.stem: (entry.kind, entry.family) for entry in found.values() if not entry.predicts}
+    assert kinds["ink"] == ("LoRA", "a model with a context of width 64") and kinds["edges"] == ("ControlNet", None)
+    assert kinds["sks"] == ("embedding", "SD 1.x (768)") and kinds["x4"] == ("upscaler", None)
+    assert kinds["tiny.vae"] == ("VAE", None) and found["sks"].note == "the word w0rd, 3 vectors"
+    assert found["ink"].note.startswith("LoRA, ") and found["ink"].usable
     assert found["kirie"].family == found["me/tiny"].family == "Stable Diffusion 1.x"
     assert found["me/tiny"].where == "Hugging Face cache" and found["me/tiny"].kind == "folder"
     large = found[str(place / "mine" / "xl.safetensors")]
     assert (large.family, large.kind, large.predicts) == ("Stable Diffusion XL", "single file", "epsilon")
     assert large.size == large.path.stat().st_size
-    assert found[str(place / "fur.safetensors")].family is None
-    assert "is a LoRA" in found[str(place / "fur.safetensors")].note
-    assert found[str(place / "torn.safetensors")].note
+    assert "is a Flux model" in found[str(place / "flux.safetensors")].note
+    assert found[str(place / "torn.safetensors")].note and not found[str(place / "torn.safetensors")].usable
 
 
 def test_the_command_lists_them(sukashi, tree: Path, cache: Path, model: Path) -> None:
     code, out, err = sukashi("models", tree, "--hash")
     digest = shelf.fingerprint(model)
     assert code == 0 and not err and "kirie\n  Stable Diffusion 1.x, folder" in out and f"sha256 {digest}" in out
-    assert "2 other files there" in out and "fur" not in out
-    assert "is a LoRA" in sukashi("models", tree, "-v").out
+    assert "2 other files there" in out and "flux" not in out
+    assert "ink\n  a model with a context of width 64, LoRA" in out
+    assert "is a Flux model" in sukashi("models", tree, "-v").out
+    assert sukashi("models", tree, "--kind", "LoRA").out.startswith("ink\n")
     listed = [json.loads(line) for line in sukashi("models", tree, "--json").out.splitlines()]
-    assert len(listed) == 6 and {entry["family"] for entry in listed} >= {None, "Stable Diffusion XL"}
+    assert len(listed) == 11 and {entry["family"] for entry in listed} >= {None, "Stable Diffusion XL"}
 
 
 def test_what_is_listed_can_be_loaded_by_its_name(sukashi, tree: Path, cache: Path, monkeypatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
     names = [
-        json.loads(line)["name"] for line in sukashi("models", tree, "--json").out.splitlines() if '"note": ""' in line
+        entry["name"]
+        for entry in map(json.loads, sukashi("models", tree, "--json").out.splitlines())
+        if entry["usable"] and entry["kind"] in ("folder", "single file")
     ]
     assert len(names) == 4
     for name in names:
@@ -110,18 +130,28 @@ def test_comfyui_s_extra_paths(tmp_path: Path) -> None:
     (tmp_path / "extra_model_paths.yaml").write_text(
         "# comment\n"
         f"a111:\n    base_path: {tmp_path / 'far'}  # where it is\n    checkpoints: |\n        away\n        also\n"
-        "    vae: away\n"
+        "    loras: |\n        also/\n    is_default: true\n"
         "comfyui:\n    checkpoints: near\n    loras: nowhere\n"
         "third:\n    base_path: ./\n    checkpoints: 'quoted one'\n"
         "gone:\n    checkpoints: missing/\n"
     )
-    places = shelf.more_places(tmp_path / "extra_model_paths.yaml")
-    assert [p.resolve().relative_to(tmp_path.resolve()).as_posix() for p in places] == [
-        "far/away",
-        "far/also",
-        "near",
-        "quoted one",
+    there = places.places(tmp_path)
+    assert [(kind, p.resolve().relative_to(tmp_path.resolve()).as_posix()) for kind, p in there] == [
+        ("checkpoint", "far/away"),
+        ("checkpoint", "far/also"),
+        ("checkpoint", "near"),
+        ("checkpoint", "quoted one"),
     ]
+    for text, reason in (
+        ("a: [", "not yaml"),
+        ("- 1", "a section with base_path"),
+        ("a: b", "a section with base_path"),
+    ):
+        (tmp_path / "extra_model_paths.yaml").write_text(text)
+        with pytest.raises(ValueError, match=rf"extra_model_paths.yaml: {reason}"):
+            places.places(tmp_path)
+    (tmp_path / "extra_model_paths.yaml").write_text("")
+    assert places.places(tmp_path) == []
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,13 @@ def run(args: argparse.Namespace) -> int:
 
     others, total = 0, 0
     for found in shelf.look(args.folders):
-        if found.family is None and found.kind == "single file" and not args.verbose and not args.json:
+        if args.kind and found.kind != args.kind:
+            continue
+        if not found.usable and found.kind == "single file" and not args.verbose and not args.json:
             others += 1
             continue
         total += 1
-        digest = shelf.fingerprint(found.path) if args.hash and found.family else None
+        digest = shelf.fingerprint(found.path, found.kind) if args.hash and found.usable else None
         if args.json:
             print(json.dumps(as_json(found, digest)), flush=True)
         else:
@@ -43,12 +45,17 @@ def as_json(found: Any, digest: str | None) -> dict[str, Any]:
         "bytes": found.size,
         "sha256": digest,
         "note": found.note,
+        "usable": found.usable,
     }
 
 
 def as_text(found: Any, digest: str | None) -> str:
     """One model in two lines."""
-    facts = [found.family or "cannot be loaded", found.kind, bytes_as_text(found.size)]
+    facts = [
+        found.family or ("family not told" if found.usable else "cannot be loaded"),
+        found.kind,
+        bytes_as_text(found.size),
+    ]
     facts += [f"sha256 {digest}"] if digest else []
     path = [f"  {found.path}"] if str(found.path) != found.name else []
     note = [f"  {found.note}"] if found.note else []

@@ -131,6 +131,7 @@ def prompting(group: argparse._ArgumentGroup) -> None:
 def listing_models(parser: argparse.ArgumentParser) -> None:
     """Options of models."""
     parser.add_argument("folders", nargs="*", metavar="FOLDER", help="places to look in, beside the Hugging Face cache")
+    parser.add_argument("--kind", metavar="KIND", help="only these: folder, 'single file', LoRA, embedding, VAE, ...")
     parser.add_argument("--hash", action="store_true", help="also sha256[:10], as A1111 writes it (reads every byte)")
     parser.add_argument("--json", action="store_true", help="one JSON object per model")
 
