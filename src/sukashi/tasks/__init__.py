@@ -7,11 +7,12 @@ that ``replay`` finds the one that drew a picture.
 from __future__ import annotations
 
 from sukashi.tasks.comparing import Comparison, compare
+from sukashi.tasks.driving import Show
 from sukashi.tasks.image import image_to_image
 from sukashi.tasks.inpaint import inpaint
 from sukashi.tasks.replaying import TASKS, replay
 from sukashi.tasks.saving import fingerprint, grid_label, infotext, sampler_label, save
-from sukashi.tasks.words import Show, text_to_image
+from sukashi.tasks.words import text_to_image
 
 __all__ = [
     "TASKS",

@@ -129,8 +129,7 @@ def read_mask(
         notes.append("there is no mask: what is transparent in the picture is repainted")
         found, record = opened.alpha.point(lambda a: 255 - a), None
     else:
-        found, path = masks.open_mask(mask, repaint, notes)
-        record = Opened(found, path=path).record
+        found, record = masks.open_mask(mask, repaint, notes)
         found = masks.same_size(found, opened.picture.size, notes)
     found = found if soft else masks.hard(found)
     if found.getextrema() == (0, 0):
@@ -154,8 +153,9 @@ def cut(
     """
     everything = (0, 0, *picture.size)
     if padding is None or mask.getextrema()[1] == 0:
-        if width is None and height is None:
-            return Patch(whole_cells(picture, cell), whole_cells(mask, cell), everything, padded=True)
+        padded = whole_cells(picture, cell)
+        if (width, height) in ((None, None), padded.size):
+            return Patch(padded, whole_cells(mask, cell), everything, padded=True)
         size = drawn_size(picture.size, width, height, cell)
         return Patch(fit(picture, size), fit(mask, size), everything)
     size = (width or usual[0], height or usual[1])
@@ -211,7 +211,8 @@ def masked(
             return Beginning(x=x, noise=lambda: draw(shape), extra=extra)
 
         def wrap(denoise: Denoise) -> Denoise:
-            return keep_outside(denoise, clean, noise, covered, levels[total - run :], soft=wish.soft)
+            walked = levels[total - run :]
+            return keep_outside(denoise, clean, noise, covered, walked, soft=wish.soft, pure=pure)
 
         return Beginning(x=x, noise=lambda: draw(shape), extra=extra, wrap=wrap)
 

@@ -6,6 +6,8 @@ stable-diffusion.cpp. Masks by transparency are read with ``repaint="transparent
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from PIL import Image, ImageFilter
@@ -18,8 +20,10 @@ POLARITIES = ("white", "black", "transparent", "opaque")
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
 
-def open_mask(source: Source, repaint: str = "white", notes: list[str] | None = None) -> tuple[Image.Image, str | None]:
-    """A mask as L, 255 where is repainted, and its path; ``repaint`` says what in the file means that.
+def open_mask(
+    source: Source, repaint: str = "white", notes: list[str] | None = None
+) -> tuple[Image.Image, dict[str, Any]]:
+    """A mask as L, 255 where is repainted, and what a record keeps of it; ``repaint`` says what in it means that.
 
     "white" and "black" read brightness; "transparent" and "opaque" the alpha channel. Raises ValueError for another
     word, and where a mask by transparency has no transparent pixel.
@@ -32,12 +36,12 @@ def open_mask(source: Source, repaint: str = "white", notes: list[str] | None = 
     if repaint in ("transparent", "opaque"):
         if opened.alpha is None:
             raise ValueError(f"the mask has no transparent pixel, which repaint={repaint!r} needs")
-        return (opened.alpha.point(lambda a: 255 - a) if repaint == "transparent" else opened.alpha), opened.path
+        return (opened.alpha.point(lambda a: 255 - a) if repaint == "transparent" else opened.alpha), opened.record
     grey = opened.picture.convert("L")
     if opened.alpha is not None:  # what cannot be seen in a mask is not marked by it
         unseen = 0 if repaint == "white" else 255
         grey = Image.composite(grey, Image.new("L", grey.size, unseen), opened.alpha.point(lambda a: 255 * (a > 127)))
-    return (grey.point(lambda v: 255 - v) if repaint == "black" else grey), opened.path
+    return (grey.point(lambda v: 255 - v) if repaint == "black" else grey), opened.record
 
 
 def same_size(mask: Image.Image, size: tuple[int, int], notes: list[str]) -> Image.Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,15 +10,25 @@ from sukashi.loading import load
 from sukashi.pipeline import Pipeline
 from sukashi.run import Result
 from sukashi.settings import Settings
-from sukashi.tasks.words import Show, text_to_image
+from sukashi.tasks.driving import Show
+from sukashi.tasks.image import image_to_image
+from sukashi.tasks.inpaint import inpaint
+from sukashi.tasks.opening import open_picture
+from sukashi.tasks.words import text_to_image
 
-TASKS: dict[str, Callable[..., Result]] = {"text-to-image": text_to_image}
+TASKS: dict[str, Callable[..., Result]] = {
+    "text-to-image": text_to_image,
+    "image-to-image": image_to_image,
+    "inpaint": inpaint,
+}
 
 
-def replay(record: Mapping[str, Any], pipe: Pipeline | None = None, *, show: Show = iter) -> Result:
+def replay(record: Mapping[str, Any], pipe: Pipeline | None = None, *, show: Show = iter, **given: Any) -> Result:
     """Draw again what a record of ours (``Result.record``) describes, with its model unless a ``pipe`` is given.
 
-    Raises ValueError for a record that is not ours, or of a task or a setting that this version does not know.
+    Pictures that it began from are opened where they were, and must be the same still; ``image=...`` and the like give
+    others in their place. Raises ValueError for a record that is not ours, or of a task or a setting that this version
+    does not know, and FileNotFoundError for a picture that is not there.
     """
     task, settings = record.get("task"), record.get("settings")
     if not isinstance(settings, Mapping) or not isinstance(record.get("model"), str):
@@ -28,4 +39,23 @@ def replay(record: Mapping[str, Any], pipe: Pipeline | None = None, *, show: Sho
         asked = Settings.from_dict(settings)
     except TypeError as error:
         raise ValueError(f"the settings of the record cannot be used: {error}") from error
-    return TASKS[task](pipe or load(record["model"]), show=show, **asked.to_dict())
+    options = dict(record.get("options") or {}) | {name: value for name, value in given.items() if value is not None}
+    options |= {name: found(name, value) for name, value in options.items() if is_picture(value)}
+    return TASKS[task](pipe or load(record["model"]), show=show, **(asked.to_dict() | options))
+
+
+def is_picture(value: Any) -> bool:
+    """Whether a value of a record stands for a picture."""
+    return isinstance(value, Mapping) and set(value) == {"path", "pixels"}
+
+
+def found(name: str, value: Mapping[str, Any]) -> str:
+    """The path of a picture that a record speaks of, after a look whether it is the same still."""
+    path = value["path"]
+    if path is None:
+        raise ValueError(f"the {name} of the record was never a file; give it ({name}=...)")
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"the record needs its {name} {path}, which is not there; give it ({name}=...)")
+    if not isinstance(path, str) or open_picture(path).record["pixels"] != value["pixels"]:
+        raise ValueError(f"{path} is not the picture any more that the record speaks of; give it ({name}=...)")
+    return path

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
 from typing import Any
 
-from sukashi.diffusion.types import Step
 from sukashi.pipeline import Pipeline
-from sukashi.run import Result, Run
-
-Show = Callable[[Run], Iterable[Step]]  # iterates a run; a progress bar is one that also draws itself
+from sukashi.run import Result
+from sukashi.tasks.driving import Show
 
 
 def text_to_image(pipe: Pipeline, prompt: str | list[str] = "", *, show: Show = iter, **options: Any) -> Result:
