@@ -58,9 +58,11 @@ def test_evaluation_writes_resumes_and_counts(pipe: Pipeline, probe: Probe, tmp_
     assert [c["pictures"] for c in found["columns"].values()] == [3, 3, 6, 6]
     for column in found["columns"].values():
         rows = column["rows"]
-        attributes = [row for name, row in rows.items() if name not in ("all attributes", "whole prompts")]
+        names = list(rows)
+        attributes = [rows[name] for name in names[: names.index("all attributes")]]
         assert tuple(rows["all attributes"]) == (sum(r for r, _ in attributes), sum(n for _, n in attributes))
         assert rows["whole prompts"][1] == column["pictures"]
+        assert sum(n for name, (_, n) in rows.items() if name.startswith("- ")) == column["pictures"]
     assert json.loads((tmp_path / "eval.json").read_text()) == json.loads(json.dumps(found))
     lines = table(found)
     assert any(line.startswith("whole prompts") and line.count("±") == 4 for line in lines)

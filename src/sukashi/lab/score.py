@@ -76,24 +76,32 @@ class Tally:
 
     right: Counter[str] = field(default_factory=Counter)
     total: Counter[str] = field(default_factory=Counter)
-    whole: int = 0
-    pictures: int = 0
+    whole_right: Counter[str] = field(default_factory=Counter)  # pictures by the kind that was asked for
+    whole_total: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def pictures(self) -> int:
+        """How many were counted."""
+        return sum(self.whole_total.values())
 
     def add(self, verdicts: Iterable[Verdict]) -> None:
         """Count some pictures."""
         for verdict in verdicts:
-            self.pictures += 1
-            self.whole += all(right for _, right in verdict)
+            wanted = next((claim.value for claim, _ in verdict if claim.what == "kind"), "")
+            self.whole_total[wanted] += 1
+            self.whole_right[wanted] += all(right for _, right in verdict)
             for claim, right in verdict:
                 self.total[claim.what] += 1
                 self.right[claim.what] += right
 
     def rows(self) -> dict[str, tuple[int, int]]:
-        """Right and total by attribute, then of all attributes, then of whole prompts."""
+        """Right and total by attribute, of all attributes, of whole prompts, and of these by kind of picture."""
         order = [*PICTURE, *FIGURE, "shape", "colour", "size", "count", "relation"]
         found = {name: (self.right[name], self.total[name]) for name in order if self.total[name]}
         found["all attributes"] = (sum(self.right.values()), sum(self.total.values()))
-        return {**found, "whole prompts": (self.whole, self.pictures)}
+        found["whole prompts"] = (sum(self.whole_right.values()), self.pictures)
+        kinds = [name for name in PICTURE["kind"] if self.whole_total[name]]
+        return found | {f"- {name}": (self.whole_right[name], self.whole_total[name]) for name in kinds}
 
 
 def standard_error(right: int, total: int) -> float:
