@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from sukashi.guides import check_steering
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -28,6 +30,12 @@ class Settings:
     count: int = 1  # pictures
     rng: str = "cpu"  # kind of noise: "cpu" (torch) or "nv" (CUDA's Philox)
     clip_skip: int = 1  # layer counted from the end, as A1111 counts: 1 is the last
+    negative_start: float | str = 0.0  # when the negative prompt begins to hold: a moment, a preset or "auto"
+    negative_stop: float | str | None = None  # and when it ends; None: as the preset says, or with the run
+    negative_outside: str = "empty"  # what takes its place before and after: the "empty" prompt, or guidance is "off"
+    negative_scale: float | None = None  # of the negative prompt alone; None: tied to guidance
+    guide: str = ""  # other ways to guide: "apg pag(scale=2)", see ``sukashi.guides``
+    controls: list[dict[str, Any]] | None = None  # records of control networks and image prompts: adapters.use.Use
 
     def __post_init__(self) -> None:
         for name, low in (("width", 1), ("height", 1), ("steps", 1), ("count", 1), ("clip_skip", 1), ("seed", 0)):
@@ -40,6 +48,10 @@ class Settings:
                 raise ValueError(f"{name} is {value!r}; a number in 0..{high:g} is accepted")
         if self.guidance is not None and not 0 <= self.guidance < 1000:
             raise ValueError(f"guidance is {self.guidance!r}; a number in 0..1000 is accepted")
+
+        held = (self.negative_start, self.negative_stop, self.negative_outside, self.negative_scale)
+        if self.guide or held != (0.0, None, "empty", None):
+            check_steering(self.guide, self.rescale, *held)
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON values."""
