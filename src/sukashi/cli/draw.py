@@ -33,6 +33,11 @@ GIVEN = (
     "eta",
     "rng",
     "clip_skip",
+    "negative_start",
+    "negative_stop",
+    "negative_outside",
+    "negative_scale",
+    "guide",
 )
 
 

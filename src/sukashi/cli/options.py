@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from typing import TypeVar
 
+from sukashi.settings import EMPHASES
+
 N = TypeVar("N", int, float)
 
 TEXTS = ("-p", "--prompt", "-n", "--negative-prompt")  # options whose value may begin with '-'
@@ -21,7 +23,6 @@ DTYPES = {
 }
 PREDICTIONS = ("epsilon", "eps", "v_prediction", "v", "sample", "x0")
 RNGS = ("cpu", "nv")
-EMPHASES = ("a1111", "no-norm", "comfy", "ignore", "none")
 
 
 def drawing(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +52,7 @@ def drawing(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--eta", type=real, metavar="X", help="fresh noise of DDIM, 0 to 1")
     how.add_argument("--rng", choices=RNGS, default="cpu", help="whose noise: torch's on a CPU, or CUDA's (A1111)")
     how.add_argument("--clip-skip", type=whole, default=1, metavar="N", help="text layer from the end; 1 is the last")
+    guiding(parser)
     loading(parser)
     out = parser.add_argument_group("where to")
     out.add_argument(
@@ -62,6 +64,27 @@ def drawing(parser: argparse.ArgumentParser) -> None:
     out.add_argument("--overwrite", action="store_true", help="replace files that are there")
     out.add_argument("--json", action="store_true", help="one JSON object per picture on standard output")
     out.add_argument("--quiet", action="store_true", help="print only the paths of the pictures")
+
+
+def guiding(parser: argparse.ArgumentParser) -> None:
+    """Options of the negative prompt's window and of other ways to guide."""
+    group = parser.add_argument_group("guidance (a moment is 0.3 of the steps, 'step 5' or 'sigma 3.2')")
+    group.add_argument(
+        "--negative-start",
+        type=when,
+        default=0.0,
+        metavar="WHEN",
+        help="the negative prompt holds from then on: a moment, noun, adjective, delayed or auto (default 0)",
+    )
+    group.add_argument("--negative-stop", type=when, metavar="WHEN", help="and until then (default: the end)")
+    group.add_argument(
+        "--negative-outside",
+        default="empty",
+        metavar="WHAT",
+        help="outside: empty, the empty prompt (default), or off, no guidance",
+    )
+    group.add_argument("--negative-scale", type=real, metavar="X", help="its own scale (default: tied to --guidance)")
+    group.add_argument("--guide", default="", metavar="HOW", help="apg, pag(scale=2), nag, ...: docs/guidance.md")
 
 
 def loading(parser: argparse.ArgumentParser, *, default: str | None = "kirie") -> None:
@@ -160,6 +183,14 @@ def doctoring(parser: argparse.ArgumentParser) -> None:
 def plain(parser: argparse.ArgumentParser) -> None:
     """Options of verbs that only list."""
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+
+
+def when(text: str) -> float | str:
+    """A fraction as a number, other moments as they are written."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def whole(text: str) -> int:
