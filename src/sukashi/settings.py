@@ -8,6 +8,8 @@ from typing import Any
 
 from sukashi.guides import check_steering
 
+EMPHASES = ("a1111", "no-norm", "comfy", "ignore", "none")  # see ``sukashi.prompts.emphasis``
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -30,6 +32,8 @@ class Settings:
     count: int = 1  # pictures
     rng: str = "cpu"  # kind of noise: "cpu" (torch) or "nv" (CUDA's Philox)
     clip_skip: int = 1  # layer counted from the end, as A1111 counts: 1 is the last
+    emphasis: str = "a1111"  # what (a:1.3) does; "none": nothing in a prompt is syntax
+    truncate: bool = False  # cut prompts after one chunk of tokens, as diffusers does
     negative_start: float | str = 0.0  # when the negative prompt begins to hold: a moment, a preset or "auto"
     negative_stop: float | str | None = None  # and when it ends; None: as the preset says, or with the run
     negative_outside: str = "empty"  # what takes its place before and after: the "empty" prompt, or guidance is "off"
@@ -46,6 +50,10 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not 0 <= value <= high:
                 raise ValueError(f"{name} is {value!r}; a number in 0..{high:g} is accepted")
+        if self.emphasis not in EMPHASES:
+            raise ValueError(f"emphasis is {self.emphasis!r}; accepted are {', '.join(EMPHASES)}")
+        if not isinstance(self.truncate, bool):
+            raise ValueError(f"truncate is {self.truncate!r}; true or false is accepted")
         if self.guidance is not None and not 0 <= self.guidance < 1000:
             raise ValueError(f"guidance is {self.guidance!r}; a number in 0..1000 is accepted")
 

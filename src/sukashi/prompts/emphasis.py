@@ -8,13 +8,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-MODES = ("a1111", "no-norm", "comfy", "ignore", "none")
+from sukashi.settings import EMPHASES
 
 
 def known_mode(mode: str) -> str:
     """The mode itself. Raises ValueError for one that does not exist."""
-    if mode not in MODES:
-        raise ValueError(f"emphasis is {mode!r}; accepted are {', '.join(MODES)}")
+    if mode not in EMPHASES:
+        raise ValueError(f"emphasis is {mode!r}; accepted are {', '.join(EMPHASES)}")
     return mode
 
 
