@@ -6,26 +6,38 @@ Letters: B batch, C latent channels, H W pixels, h w latent cells (H/8, W/8), T 
 
 from __future__ import annotations
 
+import copy
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from sukashi.adapters.steering import steered, tell
+from sukashi.adapters.control import Control
+from sukashi.adapters.ip import IPAdapter
+from sukashi.adapters.use import Use, acts_of, control_use, image_use
+from sukashi.beginning import Guide, Task
 from sukashi.diffusion.denoiser import Conditioning, embed_guidance, guided
 from sukashi.diffusion.names import resolve
 from sukashi.diffusion.noise import per_picture
 from sukashi.diffusion.plan import Plan
-from sukashi.diffusion.types import Denoise, Noise, Step
+from sukashi.diffusion.types import Denoise, Level, Noise, Step
 from sukashi.pictures import to_pictures
 from sukashi.precision import guarded
 from sukashi.run import Result, Run
 from sukashi.settings import Settings
 from sukashi.text import encode_text
+from sukashi.weights.load import Source
 from sukashi.weights.parts import Parts
+
+Prepare = Callable[["Pipeline", Settings, Sequence[int], Plan, list[str]], Task]
+"""(pipe, what is asked with every default filled in, seeds, plan, notes to add to) -> a task made ready."""
 
 
 class Pipeline:
@@ -49,6 +61,7 @@ class Pipeline:
         self.published = resolve(parts.scheduler.get("_class_name", "ddim"), None, parts.scheduler)
         self.defaults = dict(defaults)
         self.unknown_words = unknown_words
+        self.uses: tuple[Use, ...] = ()  # control networks and image prompts: ``with_control``, ``with_image_prompt``
         self.size_numbers = parts.family.size_numbers
 
     @property
@@ -119,7 +132,7 @@ class Pipeline:
         noise = noise or per_picture(range(len(latents)), latents.shape[1:], settings.rng, self.device)
         x = latents * plan.start_scale(levels)
         with torch.no_grad():
-            for step in plan.run(self.denoiser(wanted, unwanted, settings, []), x, levels, noise):
+            for step in plan.run(self.denoiser(wanted, unwanted, settings, [], levels=levels), x, levels, noise):
                 x = step.x_next
         return x
 
@@ -136,8 +149,10 @@ class Pipeline:
 
     # ------------------------------------------------------------------------------------------------- the whole run
 
-    def steps(self, prompt: str | Sequence[str] = "", **options: Any) -> Run:
-        """A text-to-image run, to be iterated step by step; options are the fields of ``Settings``.
+    def steps(self, prompt: str | Sequence[str] = "", prepare: Prepare | None = None, **options: Any) -> Run:
+        """A run to be iterated step by step; options are the fields of ``Settings``.
+
+        It is text-to-image unless ``prepare`` makes another task ready (see ``sukashi.tasks``).
 
         >>> for step in pipe.steps("a cat", steps=20):  # doctest: +SKIP
         ...     print(step.now.t, step.prediction.x0.std())
@@ -148,11 +163,23 @@ class Pipeline:
         first = secrets.randbelow(2**32) if asked.seed is None else asked.seed
         seeds = range(first, first + len(prompts))
         requests = [replace(asked, prompt=p, seed=seed, count=1) for p, seed in zip(prompts, seeds, strict=True)]
-        shape, plan, notes = self.latent_shape(width, height), self.plan(asked), self.remarks(prompts)
-        levels = plan.levels(n)
+        shape, plan = self.latent_shape(width, height), self.plan(asked)
+        notes = self.remarks(prompts, task=prepare is not None)
         told: dict[str, Any] = {"clip_skip": asked.clip_skip, "size": (width, height), "notes": notes}
         wanted = self.encode_prompt(prompts, **told)
         unwanted = self.encode_prompt([asked.negative_prompt] * len(prompts), **told)
+        facts: dict[str, Any] = {"requests": requests, "sampler": plan.sampler, "grid": plan.grid, "notes": notes}
+        if prepare:
+            task = prepare(self, asked, seeds, plan, notes)
+            facts |= {"task": task.name, "options": task.options, "calls": task.calls}
+            levels = task.levels[task.first : task.last + 1]
+            return Run(
+                levels=levels,
+                x=task.begin().x,
+                walk=lambda: self.walk(task, plan, wanted, unwanted, asked, notes),
+                **facts,
+            )
+        levels = plan.levels(n)
 
         def start() -> tuple[Tensor, Noise]:
             noise = per_picture(seeds, shape, asked.rng, self.device)
@@ -160,10 +187,20 @@ class Pipeline:
 
         def walk() -> Iterator[Step]:
             x, noise = start()
-            return plan.run(self.denoiser(wanted, unwanted, asked, notes), x, levels, noise)
+            return plan.run(self.denoiser(wanted, unwanted, asked, notes, levels=levels), x, levels, noise)
 
-        facts: dict[str, Any] = {"sampler": plan.sampler, "grid": plan.grid, "calls": plan.calls(n), "notes": notes}
-        return Run(requests=requests, levels=levels, x=start()[0], walk=walk, **facts)
+        return Run(levels=levels, x=start()[0], walk=walk, calls=plan.calls(n), **facts)
+
+    def walk(
+        self, task: Task, plan: Plan, wanted: Conditioning, unwanted: Conditioning, asked: Settings, notes: list[str]
+    ) -> Iterator[Step]:
+        """Start the sampler where a task begins."""
+        begun = task.begin()
+        wanted, unwanted = begun.tell(wanted), begun.tell(unwanted)
+        levels = task.levels[task.first : task.last + 1]
+        denoise = self.denoiser(wanted, unwanted, asked, notes, task.guide, levels=levels)
+        steps = plan.run(begun.wrap(denoise) if begun.wrap else denoise, begun.x, task.levels, begun.noise, task.first)
+        return islice(steps, task.last - task.first)
 
     def __call__(self, prompt: str | Sequence[str] = "", **options: Any) -> Result:
         """Draw: exhaust ``steps`` and decode. ``.images`` of the result are PIL pictures."""
@@ -174,6 +211,29 @@ class Pipeline:
             x = step.x_next
         return self.finish(run, x, start)
 
+    # ------------------------------------------------------------------------------------------------- with adapters
+
+    def with_control(self, control: Control | Source, picture: Any, **options: Any) -> Pipeline:
+        """This pipeline with a ControlNet or T2I-Adapter that looks at ``picture``; it shares the model and may be
+        called again, for several. Options: scale, start, stop, guess, fit (see ``adapters.use.Use``).
+
+        ``control`` is a loaded one (``sukashi.adapters.load_control``), a folder, a file or a hub id.
+        Raises ValueError where it was made for another family, and what loading raises.
+        """
+        return self.with_use(control_use(control, picture, self.unet, **options))
+
+    def with_image_prompt(self, adapter: IPAdapter | Source, picture: Any, **options: Any) -> Pipeline:
+        """This pipeline with an IP-Adapter that looks at ``picture``. Options: scale, start, stop, image_encoder."""
+        return self.with_use(image_use(adapter, picture, self.unet, **options))
+
+    def with_use(self, use: Use) -> Pipeline:
+        """This pipeline with an adapter and its picture, which runs will record in ``Settings.controls``."""
+        use.check(self.unet)
+        twin = copy.copy(self)
+        twin.uses = (*self.uses, use)
+        twin.defaults = {**self.defaults, "controls": [one.record() for one in twin.uses]}
+        return twin
+
     # ------------------------------------------------------------------------------------------------- what they share
 
     def plan(self, settings: Settings) -> Plan:
@@ -183,10 +243,13 @@ class Pipeline:
         config, options = self.parts.scheduler, {} if settings.eta is None else {"eta": settings.eta}
         return resolve(settings.sampler or config.get("_class_name", "ddim"), settings.grid, config, **options)
 
-    def remarks(self, prompts: Sequence[str]) -> list[str]:
-        """What is to be said before drawing. Raises ValueError when the U-Net cannot draw from words alone."""
+    def remarks(self, prompts: Sequence[str], *, task: bool = False) -> list[str]:
+        """What is to be said before drawing.
+
+        Raises ValueError when the U-Net cannot draw from words alone and no ``task`` gives it more.
+        """
         taken, made = self.unet.config.in_channels, self.vae.config.latent_channels
-        if taken != made:
+        if taken != made and not task:
             kind = self.parts.family.title
             raise ValueError(
                 f"{self.name} is a {kind} model: its U-Net takes {taken} channels, {made} of them the latent, so it "
@@ -196,15 +259,31 @@ class Pipeline:
         return [f"{self.name} does not know: {', '.join(unknown)}"] if unknown else []
 
     def denoiser(
-        self, wanted: Conditioning, unwanted: Conditioning | None, settings: Settings, notes: list[str]
+        self,
+        wanted: Conditioning,
+        unwanted: Conditioning | None,
+        settings: Settings,
+        notes: list[str],
+        guide: Guide | None = None,
+        *,
+        levels: Sequence[Level],
     ) -> Denoise:
-        """The U-Net, guarded against NaN and guided as the settings say."""
-        unet = guarded(self.unet, lambda net, *inputs, **named: net(*inputs, **named), "U-Net", notes)
+        """The U-Net, guarded against NaN and guided as the settings say, or as a task's ``guide`` does."""
+        call: Callable[..., Tensor] = lambda net, *inputs, **named: net(*inputs, **named)  # noqa: E731
+        guard = partial(guarded, call=call, name="U-Net", notes=notes)
+        unet = guard(self.unet)
+        if self.uses or settings.controls:
+            acts = acts_of(self.uses, settings, levels, notes)
+            unet, wanted = steered(self.unet, guard, acts), tell(wanted, acts, wanted=True)
+            unwanted = unwanted and tell(unwanted, acts, wanted=False)
         guidance = settings.numbers()[3]
         if width := self.unet.config.guidance_dim:  # an LCM is told the scale and needs no second branch
             told = embed_guidance(guidance, width, len(wanted.context)).to(wanted.context)
             wanted, unwanted = replace(wanted, guidance=told), None
-        return guided(unet, self.published.schedule.predicts, wanted, unwanted, guidance, settings.rescale)
+        predicts = self.published.schedule.predicts
+        if guide and unwanted is not None:
+            return guide(unet, predicts, wanted, unwanted, guidance)
+        return guided(unet, predicts, wanted, unwanted, guidance, settings.rescale)
 
     def finish(self, run: Run, x: Tensor, start: float) -> Result:
         """Clean latents (B, C, h, w) -> pictures, with the facts of their run; ``start`` is when it began."""
@@ -220,6 +299,8 @@ class Pipeline:
             grid=run.grid,
             calls=run.calls,
             seconds=time.perf_counter() - start,
+            task=run.task,
+            options=run.options,
         )
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:

@@ -15,6 +15,8 @@ from sukashi.diffusion.types import Level, Step
 from sukashi.precision import NumericalError
 from sukashi.settings import Settings
 
+TEXT_TO_IMAGE = "text-to-image"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
@@ -31,6 +33,8 @@ class Run:
     x: Tensor  # (B, C, h, w) at levels[0]
     walk: Callable[[], Iterator[Step]]  # starts the sampler
     notes: list[str] = field(default_factory=list)  # what was decided, guessed or left out, also while running
+    task: str = TEXT_TO_IMAGE
+    options: Sequence[Mapping[str, Any]] = ()  # of another task, one per picture, as JSON values
 
     def __len__(self) -> int:
         """Number of steps."""
@@ -64,6 +68,8 @@ class Result:
     grid: str
     calls: int  # U-Net calls
     seconds: float
+    task: str = TEXT_TO_IMAGE
+    options: Sequence[Mapping[str, Any]] = ()  # of another task, one per picture
 
     def record(self, k: int = 0) -> dict[str, Any]:
         """How picture k was made, as JSON values: enough for ``sukashi replay``."""
@@ -71,12 +77,14 @@ class Result:
 
         settings = self.requests[k].to_dict()
         loading = dict(self.loading)
+        options = {"options": dict(self.options[k])} if self.options else {}
         return {
             "version": __version__,
-            "task": "text-to-image",
+            "task": self.task,
             "model": self.model,
             "loading": loading,
             "sampler": self.sampler,
             "grid": self.grid,
             "settings": settings,
+            **options,
         }

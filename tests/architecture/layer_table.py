@@ -24,7 +24,19 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("prompts", "adapters"),
     ("text", "places", "translate"),
     ("weights families", "beginning", "guidance"),
-    ("nets", "diffusion", "metadata", "kirie", "precision", "settings", "pictures", "tiles", "outputs", "weights.errors"),
+    (
+        "nets",
+        "diffusion",
+        "metadata",
+        "kirie",
+        "precision",
+        "settings",
+        "pictures",
+        "opening",
+        "tiles",
+        "outputs",
+        "weights.errors",
+    ),
     ("guides moments",),
 )
 

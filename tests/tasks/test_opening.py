@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sukashi.tasks.opening import MAX_SIDE, open_all, open_picture, pixel_hash
+from sukashi.opening import MAX_SIDE, open_all, open_picture, pixel_hash
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sukashi.diffusion.types import Step
-from sukashi.pipeline import Pipeline
+from sukashi.opening import Opened
+from sukashi.pipeline import Pipeline, Prepare
 from sukashi.run import Result, Run
-from sukashi.tasks.interim import Prepare, steps
-from sukashi.tasks.opening import Opened
 
 Show = Callable[[Run], Iterable[Step]]  # iterates a run; a progress bar is one that also draws itself
 
@@ -18,7 +17,7 @@ Show = Callable[[Run], Iterable[Step]]  # iterates a run; a progress bar is one 
 def perform(pipe: Pipeline, prompt: str | Sequence[str], prepare: Prepare, show: Show, **options: Any) -> Result:
     """Run a task to its end and decode."""
     start = time.perf_counter()
-    run = steps(pipe, prompt, prepare, **options)
+    run = pipe.steps(prompt, prepare, **options)
     x = run.x
     for step in show(run):
         x = step.x_next

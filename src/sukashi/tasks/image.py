@@ -8,6 +8,7 @@ from typing import Any
 
 from sukashi.beginning import Beginning, Task
 from sukashi.diffusion.plan import Plan
+from sukashi.opening import Opened, Source, open_all
 from sukashi.pipeline import Pipeline
 from sukashi.run import Result
 from sukashi.settings import Settings
@@ -15,8 +16,7 @@ from sukashi.tasks import latents
 from sukashi.tasks.driving import Show, paired, perform, spread_over
 from sukashi.tasks.fitting import drawn_size, fit
 from sukashi.tasks.latents import Posterior, source
-from sukashi.tasks.opening import Opened, Source, open_all
-from sukashi.tasks.strength import steps_of, told
+from sukashi.tasks.strength import calls_of, steps_of, told
 
 
 def image_to_image(
@@ -85,7 +85,8 @@ def noised(
         return Beginning(x=level.alpha * clean + level.sigma * draw(shape), noise=lambda: draw(shape))
 
     rows = spread_over(records, len(seeds))
-    return Task(name="image-to-image", levels=levels, first=total - run, begin=begin, options=rows)
+    where = {"levels": levels, "first": total - run, "last": total, "calls": calls_of(plan, total, run)}
+    return Task(name="image-to-image", begin=begin, options=rows, **where)
 
 
 def as_they_were(result: Result, pictures: Sequence[Opened]) -> Result:

@@ -16,6 +16,7 @@ from torch import Tensor
 from sukashi.beginning import Beginning, Task
 from sukashi.diffusion.plan import Plan
 from sukashi.diffusion.types import Denoise, Level
+from sukashi.opening import Opened, Source, open_picture
 from sukashi.pipeline import Pipeline
 from sukashi.run import Result
 from sukashi.settings import Settings
@@ -25,8 +26,7 @@ from sukashi.tasks.filling import FILLS, spread
 from sukashi.tasks.fitting import drawn_size, fit, whole_cells
 from sukashi.tasks.keeping import keep_outside
 from sukashi.tasks.latents import Posterior, source
-from sukashi.tasks.opening import Opened, Source, open_picture
-from sukashi.tasks.strength import steps_of, told
+from sukashi.tasks.strength import calls_of, steps_of, told
 
 CHANNELS = (4, 9)
 
@@ -216,7 +216,8 @@ def masked(
 
         return Beginning(x=x, noise=lambda: draw(shape), extra=extra, wrap=wrap)
 
-    return Task(name="inpaint", levels=levels, first=total - run, begin=begin, options=[record] * len(seeds))
+    where = {"levels": levels, "first": total - run, "last": total, "calls": calls_of(plan, total, run)}
+    return Task(name="inpaint", begin=begin, options=[record] * len(seeds), **where)
 
 
 def noised_to(level: Level, clean: Tensor, noise: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 from torch.nn import functional as F
 
-from sukashi.tasks.opening import Source, open_picture
+from sukashi.opening import Source, open_picture
 
 POLARITIES = ("white", "black", "transparent", "opaque")
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sukashi.loading import load
+from sukashi.opening import open_picture
 from sukashi.pipeline import Pipeline
 from sukashi.run import Result
 from sukashi.settings import Settings
 from sukashi.tasks.driving import Show
 from sukashi.tasks.image import image_to_image
 from sukashi.tasks.inpaint import inpaint
-from sukashi.tasks.opening import open_picture
 from sukashi.tasks.words import text_to_image
 
 TASKS: dict[str, Callable[..., Result]] = {
