@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from sukashi.diffusion.names import grid_key, split
+from sukashi.metadata.infotext import EMPHASIS
 from sukashi.metadata.recipe import Recipe
 
 TAG = re.compile(r"\s*<(?:lora|lyco|hypernet):[^<>]*>")
-SYNTAX = re.compile(r"[()\[\]]|\bAND\b|\bBREAK\b")
+SYNTAX = re.compile(r"[()\[\]{}]|\bAND\b|\bBREAK\b")
+EDITS = re.compile(r"\[[^\[\]]*(:\s*[\d.]+\s*|\|[^\[\]]*)\]")  # [a:b:3] and [a|b]
+COMFY_TEXT = re.compile(r"\[|\bAND\b|\bBREAK\b")
+A1111_LIKE = ("AUTOMATIC1111", "Forge", "SD.Next", "Civitai", "stable-diffusion.cpp", "Fooocus", "sukashi")
 NOISE = {"GPU": "nv", "NV": "nv", "CUDA": "nv", "CPU": "cpu"}  # a GPU of A1111's is one of NVIDIA's
 SCHEDULES = {"discrete": "uniform", "default": "uniform"}  # stable-diffusion.cpp's names for k-diffusion's own
 DEFAULT_SCHEDULES = {"stable-diffusion.cpp": "discrete"}  # what a tool does that does not write its schedule
@@ -27,6 +31,14 @@ HARMLESS = {
     "App",
     "Backend",
     "Pipeline",
+}
+
+OWN = {  # settings of ours that no other tool writes
+    "Negative start": "negative_start",
+    "Negative stop": "negative_stop",
+    "Negative outside": "negative_outside",
+    "Negative scale": "negative_scale",
+    "Guide": "guide",
 }
 
 
@@ -60,7 +72,11 @@ def translate(recipe: Recipe) -> Translation:
         "seed": seed(recipe, lost),
         "clip_skip": max(1, recipe.clip_skip or 1),
         "rng": noise(recipe, lost),
+        "emphasis": emphasis(recipe, str(raw.pop("Emphasis", "Original")), lost),
     }
+    if recipe.tool == "sukashi":
+        settings |= {OWN[key]: raw.pop(key) for key in OWN if key in raw}
+        settings["negative_scale"] = number(settings.get("negative_scale"))
     lost += unhonoured(recipe, raw)
     record = {
         "task": "text-to-image",
@@ -124,14 +140,29 @@ def noise(recipe: Recipe, lost: list[str]) -> str:
     return "cpu"
 
 
+def emphasis(recipe: Recipe, written: str, lost: list[str]) -> str:
+    """How the tool weighed its prompts: A1111's "Emphasis", and what others did by default."""
+    said = without_tags(recipe.prompt) + without_tags(recipe.negative_prompt)
+    if recipe.tool in A1111_LIKE:
+        if EDITS.search(said):
+            lost.append("prompt edits and alternations begin at the step that is written, in A1111 one call later")
+        known = {name: ours for ours, name in EMPHASIS.items()}
+        return known.get(written, "a1111")
+    if recipe.tool == "ComfyUI":
+        if COMFY_TEXT.search(said):
+            lost.append("[a], AND and BREAK are syntax here; ComfyUI took them as words")
+        return "comfy"
+    if SYNTAX.search(said):
+        lost.append(f"brackets in the prompts are drawn as plain words, whatever they meant in {recipe.tool}")
+    return "none"
+
+
 def unhonoured(recipe: Recipe, raw: Mapping[str, Any]) -> list[str]:
     """Everything else that shaped their picture and will not shape ours."""
     lost = [f"LoRA {lora.name} is not applied" for lora in recipe.loras]
     lost += [f"embedding {name} is not applied" for name in recipe.embeddings]
     if recipe.denoising_strength is not None:
         lost.append(f"it began from another picture (strength {recipe.denoising_strength:g}), which is not there")
-    if SYNTAX.search(without_tags(recipe.prompt) + without_tags(recipe.negative_prompt)):
-        lost.append("brackets, AND and BREAK in the prompts are drawn as plain words")
     if TAG.search(recipe.prompt + recipe.negative_prompt):
         lost.append("tags like <lora:...> are left out of the prompts")
     if recipe.tool in ("ComfyUI", "InvokeAI", "NovelAI", "Fooocus"):

@@ -80,13 +80,32 @@ def test_everything_that_shaped_the_picture_is_listed() -> None:
         "LoRA fur",
         "embedding easyneg",
         "strength 0.6",
-        "brackets",
+        "edits and alternations",
         "<lora:",
         "Hires upscale: 2",
         "Tiling: True",
     ):
         assert part in lost
     assert "Version" not in lost and "Eta" not in lost
+
+
+@pytest.mark.parametrize(
+    ("tool", "prompt", "written", "ours", "said"),
+    [
+        ("AUTOMATIC1111", "a (cat:1.3) AND b", None, "a1111", ""),
+        ("AUTOMATIC1111", "a (cat)", "No norm", "no-norm", ""),
+        ("AUTOMATIC1111", "a (cat)", "None", "none", ""),
+        ("Forge", "[a:b:0.5]", "Ignore", "ignore", "begin at the step that is written"),
+        ("ComfyUI", "a (cat:1.3)", None, "comfy", ""),
+        ("ComfyUI", "a [cat]", None, "comfy", "ComfyUI took them as words"),
+        ("NovelAI", "a {cat}", None, "none", "whatever they meant in NovelAI"),
+        ("InvokeAI", "a cat", None, "none", ""),
+    ],
+)
+def test_how_prompts_were_weighed(tool: str, prompt: str, written: str | None, ours: str, said: str) -> None:
+    values, lost = settings(tool=tool, prompt=prompt, raw={"Emphasis": written} if written else {})
+    assert values["emphasis"] == ours and said in lost and "Emphasis" not in lost
+    assert bool(said) == ("step that" in lost or "words" in lost)
 
 
 def test_real_files_of_other_tools_become_settings(shared_data: Path) -> None:

@@ -7,7 +7,7 @@ import difflib
 import json
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,8 @@ GIVEN = (
     "eta",
     "rng",
     "clip_skip",
+    "emphasis",
+    "truncate",
     "negative_start",
     "negative_stop",
     "negative_outside",
@@ -42,8 +44,15 @@ GIVEN = (
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draw every prompt ``--batch-count`` times. Whatever can be refused is refused before the model is loaded."""
-    prompts = prompts_of(args)
+    """Draw every prompt ``--batch-count`` times."""
+    return perform(args, prompts_of(args), "text_to_image", {})
+
+
+def perform(args: argparse.Namespace, prompts: list[str], task: str, given: Mapping[str, Any]) -> int:
+    """Run a task of ``sukashi.tasks``, with what is ``given`` to it alone, for every prompt and seed.
+
+    Whatever can be refused is refused before the model is loaded.
+    """
     if args.batch_count < 1:
         raise Misuse(f"--batch-count is {args.batch_count}; at least 1 is accepted")
     if args.json and args.quiet:
@@ -62,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     for k, (prompt, seed) in enumerate(pairs(prompts, args), 1):
         show = watched(f"{k} of {total}" if total > 1 else "drawing", quiet=args.quiet)
         options = asked.to_dict() | {"prompt": prompt, "seed": seed}
-        result = tasks.text_to_image(pipe, show=show, **options)
+        result = getattr(tasks, task)(pipe, show=show, **options, **given)
         (path,) = tasks.save(result, target, model_hash=fingerprint)
         say(args, facts(pipe, result, path))
     return OK

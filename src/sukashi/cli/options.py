@@ -52,6 +52,7 @@ def drawing(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--eta", type=real, metavar="X", help="fresh noise of DDIM, 0 to 1")
     how.add_argument("--rng", choices=RNGS, default="cpu", help="whose noise: torch's on a CPU, or CUDA's (A1111)")
     how.add_argument("--clip-skip", type=whole, default=1, metavar="N", help="text layer from the end; 1 is the last")
+    prompting(how)
     guiding(parser)
     loading(parser)
     out = parser.add_argument_group("where to")

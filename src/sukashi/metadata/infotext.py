@@ -26,6 +26,7 @@ KEY_ORDER = (  # of A1111 v1.10; other keys follow, then these LAST_KEYS
 # fmt: on
 LAST_KEYS = ("Version", "User")
 DEFAULTS = {"Clip skip": "1", "RNG": "GPU", "Schedule type": "Automatic", "VAE Encoder": "Full", "VAE Decoder": "Full"}
+EMPHASIS = {"no-norm": "No norm", "ignore": "Ignore", "none": "None", "comfy": "ComfyUI"}  # "Original" is not written
 
 _NEGATIVE = "Negative prompt:"
 _KEY = r"\w[\w \-/]{1,99}"  # A1111 has no upper bound; with one, no text takes more than linear time
@@ -120,6 +121,7 @@ def infotext_from(
         "Model": model,
         "Clip skip": clip_skip if clip_skip > 1 else None,
         "RNG": str(rng).upper() if rng else None,
+        "Emphasis": EMPHASIS.get(given.get("emphasis", "")),
         "CFG rescale": given.get("rescale") or None,
         "Eta": given.get("eta"),
         "Negative start": given.get("negative_start") or None,
