@@ -6,7 +6,6 @@ Letters: B batch, C latent channels, H W pixels, h w latent cells (H/8, W/8), T 
 
 from __future__ import annotations
 
-import copy
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,10 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sukashi.adapters.holding import Holder
 from sukashi.adapters.steering import steered, tell
-from sukashi.adapters.control import Control
-from sukashi.adapters.ip import IPAdapter
-from sukashi.adapters.use import Use, acts_of, control_use, image_use
+from sukashi.adapters.use import acts_of
 from sukashi.beginning import Guide, Task
 from sukashi.diffusion.denoiser import Conditioning, embed_guidance, guided
 from sukashi.diffusion.names import resolve
@@ -33,15 +31,14 @@ from sukashi.precision import guarded
 from sukashi.run import Result, Run
 from sukashi.settings import Settings
 from sukashi.text import encode_text
-from sukashi.weights.load import Source
 from sukashi.weights.parts import Parts
 
 Prepare = Callable[["Pipeline", Settings, Sequence[int], Plan, list[str]], Task]
 """(pipe, what is asked with every default filled in, seeds, plan, notes to add to) -> a task made ready."""
 
 
-class Pipeline:
-    """A loaded model, ready to draw. ``sukashi.load`` makes one.
+class Pipeline(Holder):
+    """A loaded model, ready to draw. ``sukashi.load`` makes one; ``with_control`` and the like make it another.
 
     ``defaults`` fills the fields of ``Settings`` that a request leaves open; ``name`` is what records call the model,
     ``loading`` what it was loaded with beside that, as JSON values. ``unknown_words`` picks out of a prompt
@@ -61,7 +58,6 @@ class Pipeline:
         self.published = resolve(parts.scheduler.get("_class_name", "ddim"), None, parts.scheduler)
         self.defaults = dict(defaults)
         self.unknown_words = unknown_words
-        self.uses: tuple[Use, ...] = ()  # control networks and image prompts: ``with_control``, ``with_image_prompt``
         self.size_numbers = parts.family.size_numbers
 
     @property
@@ -211,29 +207,6 @@ class Pipeline:
             x = step.x_next
         return self.finish(run, x, start)
 
-    # ------------------------------------------------------------------------------------------------- with adapters
-
-    def with_control(self, control: Control | Source, picture: Any, **options: Any) -> Pipeline:
-        """This pipeline with a ControlNet or T2I-Adapter that looks at ``picture``; it shares the model and may be
-        called again, for several. Options: scale, start, stop, guess, fit (see ``adapters.use.Use``).
-
-        ``control`` is a loaded one (``sukashi.adapters.load_control``), a folder, a file or a hub id.
-        Raises ValueError where it was made for another family, and what loading raises.
-        """
-        return self.with_use(control_use(control, picture, self.unet, **options))
-
-    def with_image_prompt(self, adapter: IPAdapter | Source, picture: Any, **options: Any) -> Pipeline:
-        """This pipeline with an IP-Adapter that looks at ``picture``. Options: scale, start, stop, image_encoder."""
-        return self.with_use(image_use(adapter, picture, self.unet, **options))
-
-    def with_use(self, use: Use) -> Pipeline:
-        """This pipeline with an adapter and its picture, which runs will record in ``Settings.controls``."""
-        use.check(self.unet)
-        twin = copy.copy(self)
-        twin.uses = (*self.uses, use)
-        twin.defaults = {**self.defaults, "controls": [one.record() for one in twin.uses]}
-        return twin
-
     # ------------------------------------------------------------------------------------------------- what they share
 
     def plan(self, settings: Settings) -> Plan:
@@ -271,11 +244,16 @@ class Pipeline:
         """The U-Net, guarded against NaN and guided as the settings say, or as a task's ``guide`` does."""
         call: Callable[..., Tensor] = lambda net, *inputs, **named: net(*inputs, **named)  # noqa: E731
         guard = partial(guarded, call=call, name="U-Net", notes=notes)
-        unet = guard(self.unet)
+        unet, around, empty = guard(self.unet), guard, None
+        beyond = settings.guide or settings.negative_start or settings.negative_stop or settings.negative_scale
+        if beyond or settings.negative_scale == 0:
+            empty = self.unsaid(wanted, settings)
         if self.uses or settings.controls:
             acts = acts_of(self.uses, settings, levels, notes)
-            unet, wanted = steered(self.unet, guard, acts), tell(wanted, acts, wanted=True)
+            around = partial(steered, guard=guard, acts=acts)
+            unet, wanted = around(self.unet), tell(wanted, acts, wanted=True)
             unwanted = unwanted and tell(unwanted, acts, wanted=False)
+            empty = empty and tell(empty, acts, wanted=False)
         guidance = settings.numbers()[3]
         if width := self.unet.config.guidance_dim:  # an LCM is told the scale and needs no second branch
             told = embed_guidance(guidance, width, len(wanted.context)).to(wanted.context)

@@ -59,7 +59,7 @@ class Act:
     wanted_only: bool = False  # guess mode: the rows of a negative prompt are left alone
 
 
-def told(given: Conditioning, acts: Sequence[Act], *, wanted: bool) -> Conditioning:
+def tell(given: Conditioning, acts: Sequence[Act], *, wanted: bool) -> Conditioning:
     """What a U-Net with ``acts`` around it is told: image tokens behind those of the text, and the rows to act on."""
     count = len(given.context)
     images = [act.tokens[0 if wanted else 1].expand(count, -1, -1) for act in acts if act.tokens]
@@ -73,7 +73,7 @@ def told(given: Conditioning, acts: Sequence[Act], *, wanted: bool) -> Condition
 def steered(net: UNet, guard: Callable[[nn.Module], UNetLike], acts: Sequence[Act]) -> UNetLike:
     """``guard(net)`` with ``acts`` around it: residuals are summed, copies made when they are first needed.
 
-    ``guard`` makes a callable of a network. Every conditioning has to have come through ``told``.
+    ``guard`` makes a callable of a network. Every conditioning has to have come through ``tell``.
     """
     behind = sum(act.tokens[0].shape[1] for act in acts if act.tokens)  # tokens in the context that are no words
     dtype = next(net.parameters()).dtype

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sukashi.adapters.control.acting import controlnet_act
 from sukashi.adapters.control.hint import hint
 from sukashi.adapters.control.load import load_control
-from sukashi.adapters.steering import Act, steered, told, window
+from sukashi.adapters.steering import Act, steered, tell, window
 from sukashi.compat.basics import Output
 from sukashi.compat.images import StableDiffusionPipelineOutput
 from sukashi.compat.models import View, component_folder
@@ -168,7 +168,7 @@ class StableDiffusionControlNetPipeline(StableDiffusionPipeline):
         ]
         return steered(self.unet, guard, self._acts)
 
-    def _halves(self, told_of: Told) -> tuple[Conditioning | None, Conditioning]:
-        negative, positive = super()._halves(told_of)
-        unwanted = None if negative is None else told(negative, self._acts, wanted=False)
-        return unwanted, told(positive, self._acts, wanted=True)
+    def _halves(self, told: Told) -> tuple[Conditioning | None, Conditioning]:
+        negative, positive = super()._halves(told)
+        unwanted = None if negative is None else tell(negative, self._acts, wanted=False)
+        return unwanted, tell(positive, self._acts, wanted=True)

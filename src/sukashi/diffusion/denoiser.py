@@ -17,7 +17,7 @@ from torch import Tensor
 from sukashi.diffusion.types import Denoise, Level, Prediction
 
 UNetLike = Callable[..., Tensor]
-PREDICTS = ("epsilon", "v_prediction", "sample")
+PREDICTS = ("epsilon", "v_prediction", "sample", "edm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,7 @@ class Conditioning:
     pooled: Tensor | None = None  # (B, P) SDXL
     sizes: Tensor | None = None  # (B, 6), refiner (B, 5): SDXL
     guidance: Tensor | None = None  # (B, G) LCM
+    acted_on: Tensor | None = None  # (B,) bool: where adapters act, for those that leave negative prompts alone
 
     def __add__(self, other: Conditioning) -> Conditioning:
         """Stack two conditionings into one batch, self first."""
@@ -45,18 +46,21 @@ def ask(unet: UNetLike, x: Tensor, level: Level, given: Conditioning) -> Tensor:
     inputs = x if given.extra is None else torch.cat([x, given.extra.to(x)], dim=1)
     t = torch.full((len(x),), level.t, device=x.device)
     asked = {"noise_level": given.noise_level, "pooled": given.pooled, "sizes": given.sizes, "guidance": given.guidance}
+    if given.acted_on is not None:  # only a U-Net with adapters around it is asked so
+        asked["acted_on"] = given.acted_on
     return unet(inputs, t, given.context, **asked).to(x.dtype)
 
 
 def read(out: Tensor, x: Tensor, level: Level, predicts: str, **parts: Tensor) -> Prediction:
     """Turn the U-Net's output into (x0, eps), with x = alpha x0 + sigma eps.
 
-    'epsilon': out = eps (Ho et al. 2020, arXiv:2006.11239, eq. 11); 'v_prediction': out = alpha eps - sigma x0
-    (Salimans & Ho 2022, arXiv:2202.00512, app. D); 'sample': out = x0. Raises ValueError for another ``predicts``, and
-    for 'epsilon' at a level without signal, where eps = x says nothing about x0.
+    'epsilon': out = eps (Ho et al. 2020, arXiv:2006.11239, eq. 11); 'v_prediction': out = alpha eps - sigma x0 = v
+    (Salimans & Ho 2022, arXiv:2202.00512, app. D); 'sample': out = x0; 'edm': out = -v (``edm.py`` says why). Raises
+    ValueError for another ``predicts``, and for 'epsilon' at a level without signal, where eps = x tells nothing of x0.
     """
     a, s = level.alpha, level.sigma
-    if predicts == "v_prediction":
+    if predicts in ("v_prediction", "edm"):
+        out = -out if predicts == "edm" else out
         return Prediction(a * x - s * out, a * out + s * x, parts)
     if predicts == "sample":
         return Prediction(out, (x - a * out) / s, parts)
