@@ -6,39 +6,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from micro import MICRO, TINY
+from PIL import Image
 from torch import nn
 
-from sukashi.nets.unet import UNetConfig
-from sukashi.nets.vae import VAE, VAEConfig
+from sukashi.nets.unet import UNet
+from sukashi.nets.vae import VAE
 from sukashi.train import scratch
 from sukashi.train.autoencoder import autoencoder_loss, freeze_encoder, psnr, standardize
+from sukashi.train.labels import label
 from sukashi.train.pictures import Pictures, draw_pictures, to_bytes, to_image
-from sukashi.train.run import Budget, Run, cosine, follow, generator
+from sukashi.train.recipe import RECIPES, recipe
+from sukashi.train.run import Budget, Run, cosine, follow, generator, parameters
+from sukashi.train.samples import draw_samples
 from sukashi.train.start import thumbnail_start
-
-TINY = VAEConfig(channels=(12, 12, 12, 12), resnets=1, groups=4, mid_attention=False)
-MICRO = scratch.Recipe(
-    pictures=6,
-    captions=40,
-    vae=TINY,
-    unet=UNetConfig(
-        channels=(8, 16),
-        depth=(0, 1),
-        heads=(1, 2),
-        resnets=1,
-        context_dim=16,
-        cross_only=(False, False),
-        linear_projection=True,
-        groups=4,
-    ),
-    text_layers=1,
-    text_heads=2,
-    vae_budget=Budget(steps=2),
-    budget=Budget(steps=4),
-    polish_budget=Budget(steps=1),
-    vae_batch=1,
-    batch=2,
-)
 
 
 def test_budget_and_rate() -> None:
@@ -54,6 +35,39 @@ def test_budget_and_rate() -> None:
     assert not torch.equal(a, b) and torch.equal(a, torch.randn(3, generator=generator(1, 5)))
 
 
+def test_a_recipe_for_each_kind_of_device() -> None:
+    assert recipe("kirie", "cpu").device == "cpu" and recipe("kirie", "cuda:1").device == "cuda:1"
+    assert recipe("kirie", "cuda").batch > recipe("kirie", "cpu").batch
+    with pytest.raises(ValueError, match="unknown recipe 'origami'; known: kirie"):
+        recipe("origami", "cpu")
+    with pytest.raises(ValueError, match="nothing for the device 'meta'; it is for cpu or cuda"):
+        recipe("kirie", "meta")
+    for chosen in RECIPES["kirie"].values():  # what the larger one may weigh: 20 million parameters
+        nets = (UNet(chosen.unet), VAE(chosen.vae))
+        assert parameters(*nets) < 18_000_000
+
+
+def test_captions_are_drawn_anew_and_now_and_then_left_out(tmp_path: Path) -> None:
+    pictures = Pictures(tmp_path, 5)
+    encode = lambda texts: torch.tensor([[len(t), sum(map(ord, t)) % 30_000] for t in texts])  # noqa: E731
+    labels = label(pictures, encode, wordings=3, salt="x")
+    assert labels.ids.shape == (5, 3, 2) and labels.silent.tolist() == [0, 0]
+    assert labels.ids[4, 2].tolist() == encode(pictures.captions([4], "caption x 2"))[0].tolist()
+    which = torch.arange(5).repeat(400)
+    ids = labels.draw(which, 0.25, generator(0, 0))
+    silent = (ids == 0).all(dim=1)
+    assert 0.2 < silent.float().mean() < 0.3
+    for k in range(5):
+        seen = {tuple(row.tolist()) for row in ids[(which == k) & ~silent]}
+        assert seen == {tuple(row.tolist()) for row in labels.ids[k]}
+
+
+def test_samples_of_a_model_in_training(trained: Path, tmp_path: Path) -> None:
+    sheet = draw_samples(trained, tmp_path / "samples" / "a.png", "cpu", steps=1)
+    with Image.open(sheet) as picture:
+        assert picture.size == (4 * 132 + 4, 2 * 132 + 4)
+
+
 def test_average_follows() -> None:
     model, average = nn.Linear(2, 2), nn.Linear(2, 2)
     before = average.weight.clone()
@@ -61,9 +75,8 @@ def test_average_follows() -> None:
     assert torch.allclose(average.weight, 0.75 * before + 0.25 * model.weight)
 
 
-def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = scratch.train(MICRO, tmp_path / "whole")
-
+def test_a_killed_run_goes_on_bit_for_bit(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = trained
     save, saves = Run.save, []
 
     def save_then_die(self: Run) -> None:
@@ -85,13 +98,13 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pytest.Mo
         assert (whole / name).read_bytes() == (resumed / name).read_bytes(), name
 
 
-def test_the_folder_that_training_writes(tmp_path: Path) -> None:
-    folder = scratch.train(MICRO, tmp_path)
+def test_the_folder_that_training_writes(trained: Path) -> None:
+    folder = trained
     index = json.loads((folder / "model_index.json").read_text())
     assert index["_class_name"] == "StableDiffusionPipeline" and index["unet"] == ["diffusers", "UNet2DConditionModel"]
     assert json.loads((folder / "unet/config.json").read_text())["sample_size"] == 16
     assert "girl" in json.loads((folder / "words.json").read_text())
-    log = (tmp_path / "log.txt").read_text()
+    log = (trained.parent / "log.txt").read_text()
     assert "PSNR" in log and "written to" in log
 
 

@@ -8,16 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_scratch_run import MICRO
+from micro import MICRO
 
 from sukashi.train import scratch
+from sukashi.train.export import in_files
+from sukashi.train.run import Budget
 from sukashi.train.transfer import TABLE, transfer
 from sukashi.train.vocabulary import Vocabulary, learn_vocabulary
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return scratch.train(MICRO, tmp_path_factory.mktemp("run"))
 
 
 def grown(folder: Path) -> Vocabulary:
@@ -72,3 +69,20 @@ def test_training_goes_on_from_a_model(trained: Path, tmp_path: Path) -> None:
     folder = scratch.train(replace(MICRO, start=trained, polish_budget=None), tmp_path)
     log = (tmp_path / "log.txt").read_text()
     assert "from model: matched" in log and (folder / "unet" / "config.json").is_file()
+
+
+def test_large_weights_go_into_several_files(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert in_files({"a": 3, "b": 3, "c": 9, "d": 1}, 6) == [["a", "b"], ["c"], ["d"]]
+    from sukashi.train import export
+    from sukashi.weights.load import load_parts
+
+    monkeypatch.setattr(export, "LARGEST", 100_000)
+    folder = scratch.train(replace(MICRO, start=trained, polish_budget=None, budget=Budget(steps=1)), tmp_path)
+    files = sorted(path.name for path in (folder / "unet").glob("*.safetensors"))
+    assert len(files) > 1 and files[0] == f"diffusion_pytorch_model-00001-of-{len(files):05d}.safetensors"
+    assert all((folder / "unet" / name).stat().st_size < 130_000 for name in files)
+    unet = load_parts(folder, dtype=torch.float32).unet
+    theirs = pytest.importorskip("diffusers").UNet2DConditionModel.from_pretrained(folder / "unet").eval()
+    x, t, context = torch.randn(1, 4, 16, 16), torch.tensor([300]), torch.randn(1, 7, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(unet(x, t, context), theirs.float()(x, t, context).sample)

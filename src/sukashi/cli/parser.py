@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from sukashi import __version__
-from sukashi.cli import kirie_options, options
+from sukashi.cli import kirie_options, options, task_options, train_options
 from sukashi.cli.exits import TABLE, Misuse
 
 DRAW = "txt2img"
+TASK = "sukashi.cli.from_picture"
 
 
 class Verb(NamedTuple):
@@ -23,6 +24,8 @@ class Verb(NamedTuple):
 
 VERBS = {
     DRAW: Verb("sukashi.cli.draw", "draw a picture for a prompt; the verb may be left out", options.drawing),
+    "img2img": Verb(TASK, "draw a picture anew, more or less of it", task_options.img2img),
+    "inpaint": Verb(TASK, "draw a part of a picture anew", task_options.inpaint),
     "read": Verb("sukashi.cli.read", "show how a picture was made", options.reading),
     "replay": Verb("sukashi.cli.replay", "draw a picture again from what it says; --check compares", options.replaying),
     "tokens": Verb("sukashi.cli.tokens", "show how a prompt is read, token by token", options.tokenizing),
@@ -30,6 +33,7 @@ VERBS = {
     "convert": Verb("sukashi.cli.convert", "folder to single file and back, or to float16", options.converting),
     "samplers": Verb("sukashi.cli.samplers", "list samplers and grids with all their names", options.plain),
     "kirie": Verb("sukashi.cli.kirie", "look at the tiny model's world; measure who draws it", kirie_options.kirie),
+    "train": Verb("sukashi.cli.train", "train a model; scratch makes one from nothing", train_options.train),
     "doctor": Verb("sukashi.cli.doctor", "check that this machine computes correctly", options.doctoring),
 }
 

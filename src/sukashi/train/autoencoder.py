@@ -62,6 +62,7 @@ def train_autoencoder(vae: VAE, pictures: Pictures, run: Run, *, batch: int, rat
     """
     optimizer: torch.optim.Optimizer = run.parts["optimizer"]
     trained = [weight for weight in vae.parameters() if weight.requires_grad]
+    device = next(vae.parameters()).device
     vae.train()
     for step, spent in run:
         g = generator(seed, step)
@@ -70,7 +71,9 @@ def train_autoencoder(vae: VAE, pictures: Pictures, run: Run, *, batch: int, rat
         noise = torch.randn(batch, vae.config.latent_channels, side, side, generator=g)
         for group in optimizer.param_groups:
             group["lr"] = cosine(rate, step, spent)
-        loss = autoencoder_loss(vae, image.contiguous(memory_format=torch.channels_last), noise)
+        image = image.to(device, memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            loss = autoencoder_loss(vae, image, noise.to(device))
         optimizer.zero_grad()
         loss.total.backward()  # type: ignore[no-untyped-call]  # torch has no annotation there
         nn.utils.clip_grad_norm_(trained, 1.0)
@@ -96,8 +99,10 @@ def batches(count: int, size: int) -> Iterator[range]:
 @torch.no_grad()
 def encode_all(vae: VAE, pictures: Pictures, *, batch: int = 32) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (N, C, h, w) of every picture's unscaled latent, in float16."""
-    found = [vae.posterior(pictures.images(which)) for which in batches(len(pictures), batch)]
-    return torch.cat([mean.half() for mean, _ in found]), torch.cat([std.half() for _, std in found])
+    device = next(vae.parameters()).device
+    found = (vae.posterior(pictures.images(which).to(device)) for which in batches(len(pictures), batch))
+    means, stds = zip(*((mean.half(), std.half()) for mean, std in found), strict=True)
+    return torch.cat(means), torch.cat(stds)
 
 
 @torch.no_grad()
@@ -122,5 +127,6 @@ def standardize(vae: VAE, mean: Tensor) -> tuple[Tensor, Tensor]:
 @torch.no_grad()
 def psnr(vae: VAE, image: Tensor) -> float:
     """Mean peak signal-to-noise ratio in dB of reconstructing ``image`` (B, 3, H, W)."""
+    image = image.to(next(vae.parameters()).device)
     error = (vae.decode(vae.encode(image)).clamp(-1, 1) - image) / 2
     return float((-10 * error.square().mean((1, 2, 3)).log10()).mean())

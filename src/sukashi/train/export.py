@@ -29,6 +29,7 @@ SCHEDULER: Mapping[str, Any] = {
     "skip_prk_steps": True,
     "steps_offset": 1,
 }
+LARGEST = 15 * 2**20  # bytes of one weight file: what any host of code takes
 INDEX: Mapping[str, Any] = {
     "_class_name": "StableDiffusionPipeline",
     "_diffusers_version": "0.42.1",
@@ -63,6 +64,31 @@ def export(
 
 
 def _network(folder: Path, name: str, net: nn.Module, config: dict[str, Any]) -> None:
+    """Config and weights of one network, in float16; weights above :data:`LARGEST` go into several files."""
     tensors = {key: to_be_written(tensor.to(torch.float16)) for key, tensor in net.state_dict().items()}
     write_json(folder / "config.json", config, overwrite=True)
-    write_safetensors(folder / f"{name}.safetensors", tensors, {"format": "pt"}, overwrite=True)
+    sizes = {key: 2 * tensor.numel() for key, tensor in net.state_dict().items()}
+    groups = in_files(sizes, LARGEST)
+    if len(groups) == 1:
+        write_safetensors(folder / f"{name}.safetensors", tensors, {"format": "pt"}, overwrite=True)
+        return
+    places: dict[str, str] = {}
+    for k, keys in enumerate(groups, 1):
+        file = f"{name}-{k:05d}-of-{len(groups):05d}.safetensors"
+        write_safetensors(folder / file, {key: tensors[key] for key in keys}, {"format": "pt"}, overwrite=True)
+        places |= dict.fromkeys(keys, file)
+    index = {"metadata": {"total_size": sum(sizes.values())}, "weight_map": dict(sorted(places.items()))}
+    write_json(folder / f"{name}.safetensors.index.json", index, overwrite=True)
+
+
+def in_files(sizes: Mapping[str, int], largest: int) -> list[list[str]]:
+    """Names in groups whose ``sizes`` add up to ``largest`` bytes at most; a single larger one is a group by itself."""
+    groups: list[list[str]] = [[]]
+    room = largest
+    for name, size in sizes.items():
+        if size > room and groups[-1]:
+            groups.append([])
+            room = largest
+        groups[-1].append(name)
+        room -= size
+    return groups

@@ -6,7 +6,7 @@ Rombach et al. 2022, arXiv:2112.10752, sec. 3.3; the caption is dropped now and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -15,11 +15,9 @@ from torch import Tensor, nn
 
 from sukashi.nets.clip import CLIPText
 from sukashi.nets.unet import UNet
+from sukashi.train.labels import Labels
 from sukashi.train.loss import diffusion_loss, min_snr_weight, target
-from sukashi.train.pictures import Pictures
 from sukashi.train.run import Log, Run, cosine, follow, generator
-
-Encode = Callable[[Sequence[str]], Tensor]  # captions -> ids (B, T)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +30,11 @@ class Latents:
     def draw(self, which: Tensor, g: torch.Generator) -> Tensor:
         """One latent (B, C, h, w) for each picture of ``which`` (B,)."""
         mean = self.mean[which].float()
-        return mean + self.std[which].float() * torch.randn(mean.shape, generator=g)
+        return mean + self.std[which].float() * torch.randn(mean.shape, generator=g, device=mean.device)
+
+    def to(self, device: torch.device | str) -> Latents:
+        """The same on another device."""
+        return Latents(mean=self.mean.to(device), std=self.std.to(device))
 
 
 class Generator(nn.Module):
@@ -59,19 +61,22 @@ def generator_loss(
 
     The B steps are spread evenly over all (one in each B-th part), which makes the loss of a batch vary less.
     """
-    t = ((torch.arange(len(x0)) + torch.rand(len(x0), generator=g)) / len(x0) * len(signal)).long()
-    eps = torch.randn(x0.shape, generator=g)
+    b, device = len(x0), x0.device
+    spread = (torch.arange(b, device=device) + torch.rand(b, generator=g, device=device)) / b  # (B,) in 0..1
+    t = (spread * len(signal)).long().clamp(max=len(signal) - 1)
+    eps = torch.randn(x0.shape, generator=g, device=device)
     alpha, sigma = signal[t].sqrt().float(), (1 - signal[t]).sqrt().float()
     x = alpha[:, None, None, None] * x0 + sigma[:, None, None, None] * eps
     weight = min_snr_weight(predicts, alpha, sigma)
-    return diffusion_loss(model(x, t, ids), target(predicts, x0, eps, alpha, sigma), weight)
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        answer = model(x, t, ids)
+    return diffusion_loss(answer, target(predicts, x0, eps, alpha, sigma), weight)
 
 
 def train_generator(
     model: Generator,
     latents: Latents,
-    pictures: Pictures,
-    encode: Encode,
+    labels: Labels,
     signal: Tensor,
     run: Run,
     *,
@@ -80,35 +85,34 @@ def train_generator(
     seed: int,
     log: Log,
     forget: float = 0.1,
-    every: int = 500,
-    show: Callable[[int], None] = lambda step: None,
+    average: float = 0.999,
+    watch: Callable[[int], None] = lambda step: None,
 ) -> None:
     """Train to the end of the run's budget; ``run.parts`` must hold the optimiser as "optimizer".
 
-    ``forget`` is the share of captions that are dropped, ``show`` is called every ``every`` steps.
+    Everything happens where ``model`` is. ``forget`` is the share of captions that are dropped, ``average`` how slowly
+    the moving average follows; ``watch`` is called after every step.
     """
     optimizer: torch.optim.Optimizer = run.parts["optimizer"]
+    device = next(model.parameters()).device
+    latents, labels, signal = latents.to(device), labels.to(device), signal.to(device)
     model.train()
-    sums, count = 0.0, 0
+    losses: list[Tensor] = []
     for step, spent in run:
-        g = generator(seed, step)
-        which = torch.randint(len(pictures), (batch,), generator=g)
-        dropped = (torch.rand(batch, generator=g) < forget).tolist()
-        captions = pictures.captions(which.tolist(), f"caption {seed} {step}")
-        ids = encode(["" if drop else text for text, drop in zip(captions, dropped, strict=True)])
+        g = generator(seed, step, device)
+        which = torch.randint(len(latents.mean), (batch,), generator=g, device=device)
         for group in optimizer.param_groups:
             group["lr"] = cosine(rate, step, spent)
-        loss = generator_loss(model, latents.draw(which, g), ids, signal, g)
+        loss = generator_loss(model, latents.draw(which, g), labels.draw(which, forget, g), signal, g)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation there
         nn.utils.clip_grad_norm_(model.trained(), 1.0)
         optimizer.step()
-        follow(model.average["text"], model.text, step)
-        follow(model.average["unet"], model.unet, step)
-        sums, count = sums + loss.item(), count + 1
+        follow(model.average["text"], model.text, step, average)
+        follow(model.average["unet"], model.unet, step, average)
+        losses.append(loss.detach())
         if step % 50 == 49:
-            log(f"generator {step + 1} {spent:.1%} loss {sums / count:.4f}")
-            sums, count = 0.0, 0
-        if step % every == every - 1:
-            show(step + 1)
+            log(f"generator {step + 1} {spent:.1%} loss {torch.stack(losses).mean().item():.4f}")
+            losses.clear()
+        watch(step + 1)
     model.eval()

@@ -41,9 +41,9 @@ def cosine(peak: float, step: int, spent: float, warmup: int = 100, floor: float
     return floor + peak * min(1.0, (step + 1) / warmup) * (0.5 + 0.5 * math.cos(math.pi * min(spent, 1.0)))
 
 
-def generator(seed: int, step: int) -> torch.Generator:
+def generator(seed: int, step: int, device: torch.device | str = "cpu") -> torch.Generator:
     """The randomness of one step."""
-    return torch.Generator().manual_seed(seed * 1_000_003 + step)
+    return torch.Generator(device).manual_seed(seed * 1_000_003 + step)
 
 
 class Run:

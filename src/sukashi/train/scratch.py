@@ -1,4 +1,4 @@
-"""Train a complete tiny Stable Diffusion from nothing: ``python -m sukashi.train.scratch --out DIR``.
+"""Train a complete tiny Stable Diffusion from nothing: ``sukashi train scratch --recipe kirie --out DIR``.
 
 Draws the pictures, learns the vocabulary, trains the autoencoder, encodes the pictures, trains text encoder and U-Net,
 and writes a diffusers folder. Every stage leaves its result in DIR; run the command again and it goes on from there.
@@ -6,10 +6,9 @@ and writes a diffusers folder. Every stage leaves its result in DIR; run the com
 
 from __future__ import annotations
 
-import argparse
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -22,52 +21,51 @@ from sukashi.kirie.captions import caption
 from sukashi.kirie.chance import draw_scene
 from sukashi.nets.clip import CLIPText, CLIPTextConfig
 from sukashi.nets.tokenizer import Tokenizer
-from sukashi.nets.unet import UNet, UNetConfig
-from sukashi.nets.vae import VAE, VAEConfig
+from sukashi.nets.unet import UNet
+from sukashi.nets.vae import VAE
 from sukashi.train.autoencoder import encode_all, freeze_encoder, psnr, standardize, train_autoencoder
 from sukashi.train.export import SCHEDULER, export
-from sukashi.train.generator import Encode, Generator, Latents, train_generator
+from sukashi.train.generator import Generator, Latents, train_generator
+from sukashi.train.labels import Encode, label
 from sukashi.train.pictures import Pictures, draw_pictures, to_image
+from sukashi.train.recipe import Recipe
 from sukashi.train.run import Budget, Log, Run, parameters
+from sukashi.train.samples import draw_samples
 from sukashi.train.start import thumbnail_start
 from sukashi.train.transfer import transfer
 from sukashi.train.vocabulary import WORD, Vocabulary, learn_vocabulary, write_tokenizer
 
-SMALL_VAE = VAEConfig(channels=(16, 16, 48, 96), resnets=1, groups=4, mid_attention=False)
-SMALL_UNET = UNetConfig(
-    channels=(48, 96, 160),
-    depth=(1, 1, 1),
-    heads=(2, 4, 5),
-    resnets=1,
-    context_dim=128,
-    cross_only=(False, False, False),
-    linear_projection=True,
-    groups=16,
-)
 
+def train(recipe: Recipe, out: Path) -> Path:
+    """Run all stages in ``out``; returns the model folder. Raises FileNotFoundError where the start is no model."""
+    if recipe.start and not (recipe.start / "model_index.json").is_file():
+        raise FileNotFoundError(f"{recipe.start} is no model to start from: it has no model_index.json")
+    log = Log(out / "log.txt")
+    vocabulary, words = learn_words(recipe)
+    write_tokenizer(vocabulary, out / "tokenizer", positions=recipe.positions)
+    pictures = Pictures(out / "data", recipe.pictures, workers=recipe.workers)
+    log(f"{len(pictures)} pictures, {len(vocabulary.tokens)} tokens, {len(words)} words; on {recipe.device}")
+    model = make_generator(recipe, vocabulary)
+    if recipe.start:
+        taken = transfer(recipe.start, model, vocabulary)
+        vae = taken.vae.to(recipe.device)
+        words |= set(json.loads((recipe.start / "words.json").read_text(encoding="utf-8")))
+        log(f"from {recipe.start.name}: {taken}")
+    else:
+        vae = train_vae(recipe, pictures, out, log)
+    latents = encode_pictures(vae, pictures, out / "latents.pt", standard=recipe.start is not None)
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How big, how long, how fast."""
+    def write() -> None:
+        text, unet = model.average["text"], model.average["unet"]
+        assert isinstance(text, CLIPText) and isinstance(unet, UNet)
+        export(out / "model", text=text, unet=unet, vae=vae, vocabulary=vocabulary, words=words, size=SIZE)
 
-    pictures: int = 24_000
-    captions: int = 30_000  # that the vocabulary is learnt from
-    vae: VAEConfig = SMALL_VAE
-    unet: UNetConfig = SMALL_UNET
-    text_layers: int = 2
-    text_heads: int = 4
-    positions: int = 48
-    start: Path | None = None  # a model folder to go on from: its autoencoder is kept, its weights are taken over
-    vae_budget: Budget
-    vae_batch: int = 4
-    vae_rate: float = 5e-4
-    budget: Budget  # of text encoder and U-Net
-    polish_budget: Budget | None = None  # of the decoder alone, when the U-Net is done
-    batch: int = 32
-    rate: float = 5e-4
-    seed: int = 0
-    workers: int = 1
-    save_every: float = 180.0
+    fit_generator(model, recipe, latents, pictures, out, log, write)
+    if recipe.polish_budget:
+        fit_vae(vae, freeze_encoder(vae), recipe, pictures, recipe.polish_budget, out / "polish.pt", log)
+    write()
+    log(f"written to {out / 'model'}")
+    return out / "model"
 
 
 def learn_words(recipe: Recipe) -> tuple[Vocabulary, set[str]]:
@@ -83,6 +81,7 @@ def train_vae(recipe: Recipe, pictures: Pictures, out: Path, log: Log) -> VAE:
     torch.manual_seed(recipe.seed)
     vae = VAE(recipe.vae)
     thumbnail_start(vae, pictures.images(range(min(24, len(pictures)))))
+    vae = vae.to(recipe.device)
     log(f"autoencoder: {parameters(vae):,} parameters")
     return fit_vae(vae, list(vae.parameters()), recipe, pictures, recipe.vae_budget, out / "vae.pt", log)
 
@@ -101,8 +100,9 @@ def fit_vae(
 
 def encode_pictures(vae: VAE, pictures: Pictures, path: Path, *, standard: bool = False) -> Latents:
     """Standardise the latents of ``vae`` unless they are ``standard``; returns every picture's, kept at ``path``."""
+    device = next(vae.parameters()).device
     if path.exists():
-        mean, std = torch.load(path, weights_only=True)
+        mean, std = torch.load(path, weights_only=True, map_location=device)
     else:
         mean, std = encode_all(vae, pictures)
         torch.save((mean, std), path)
@@ -129,50 +129,45 @@ def make_generator(recipe: Recipe, vocabulary: Vocabulary) -> Generator:
     return Generator(CLIPText(text), UNet(recipe.unet))
 
 
-def train(recipe: Recipe, out: Path) -> Path:
-    """Run all stages in ``out``; returns the model folder."""
-    log = Log(out / "log.txt")
-    vocabulary, words = learn_words(recipe)
-    write_tokenizer(vocabulary, out / "tokenizer", positions=recipe.positions)
-    pictures = Pictures(out / "data", recipe.pictures, workers=recipe.workers)
-    log(f"{len(pictures)} pictures, {len(vocabulary.tokens)} tokens, {len(words)} words")
-    model = make_generator(recipe, vocabulary)
-    if recipe.start:
-        taken = transfer(recipe.start, model, vocabulary)
-        vae, words = taken.vae, words | set(json.loads((recipe.start / "words.json").read_text(encoding="utf-8")))
-        log(f"from {recipe.start.name}: {taken}")
-    else:
-        vae = train_vae(recipe, pictures, out, log)
-    latents = encode_pictures(vae, pictures, out / "latents.pt", standard=recipe.start is not None)
-    optimizer = torch.optim.AdamW(model.trained(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=0.01)
+def fit_generator(
+    model: Generator,
+    recipe: Recipe,
+    latents: Latents,
+    pictures: Pictures,
+    out: Path,
+    log: Log,
+    write: Callable[[], None],
+) -> None:
+    """Train text encoder and U-Net; ``write`` writes the model folder, of which samples are drawn now and then."""
+    model.to(recipe.device)
+    fused = torch.device(recipe.device).type == "cuda"
+    optimizer = torch.optim.AdamW(model.trained(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=fused)
     log(f"U-Net {parameters(model.unet):,} parameters, text encoder {parameters(model.text):,}")
     parts = {"model": model, "optimizer": optimizer}
     run = Run(out / "generator.pt", recipe.budget, parts, save_every=recipe.save_every)
-    signal = torch.from_numpy(NoiseSchedule(SCHEDULER).signal)
+    labels = label(pictures, encoder(out / "tokenizer"), wordings=recipe.wordings, salt=str(recipe.seed))
+    shown = time.monotonic()
 
-    def write() -> None:
-        text, unet = model.average["text"], model.average["unet"]
-        assert isinstance(text, CLIPText) and isinstance(unet, UNet)
-        export(out / "model", text=text, unet=unet, vae=vae, vocabulary=vocabulary, words=words, size=SIZE)
+    def watch(step: int) -> None:
+        nonlocal shown
+        if recipe.sheet_every and time.monotonic() - shown >= recipe.sheet_every:
+            write()
+            draw_samples(out / "model", out / "samples" / f"step-{step:06d}.png", recipe.device)
+            shown = time.monotonic()
 
     train_generator(
         model,
         latents,
-        pictures,
-        encoder(out / "tokenizer"),
-        signal,
+        labels,
+        torch.from_numpy(NoiseSchedule(SCHEDULER).signal),
         run,
         batch=recipe.batch,
         rate=recipe.rate,
         seed=recipe.seed,
         log=log,
-        show=lambda step: write(),
+        average=recipe.average,
+        watch=watch,
     )
-    if recipe.polish_budget:
-        fit_vae(vae, freeze_encoder(vae), recipe, pictures, recipe.polish_budget, out / "polish.pt", log)
-    write()
-    log(f"written to {out / 'model'}")
-    return out / "model"
 
 
 def encoder(folder: Path) -> Encode:
@@ -183,37 +178,3 @@ def encoder(folder: Path) -> Encode:
         return tokenizer(captions)
 
     return encode
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m sukashi.train.scratch", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder for data, checkpoints, log and the model")
-    parser.add_argument("--vae-minutes", type=float, default=20, help="training time of the autoencoder")
-    parser.add_argument("--minutes", type=float, default=60, help="training time of text encoder and U-Net")
-    parser.add_argument("--polish-minutes", type=float, default=30, help="more training of the decoder alone")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--pictures", type=int, default=Recipe.pictures)
-    parser.add_argument("--batch", type=int, default=Recipe.batch)
-    parser.add_argument("--rate", type=float, default=Recipe.rate)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--start", type=Path, help="a model folder to go on from instead of from nothing")
-    given = parser.parse_args(arguments)
-    torch.set_num_threads(given.threads)
-    torch.set_flush_denormal(True)  # zero-initialised layers make denormals, which are very slow on a CPU
-    recipe = Recipe(
-        pictures=given.pictures,
-        start=given.start,
-        vae_budget=Budget(minutes=given.vae_minutes),
-        budget=Budget(minutes=given.minutes),
-        polish_budget=Budget(minutes=given.polish_minutes) if given.polish_minutes else None,
-        batch=given.batch,
-        rate=given.rate,
-        seed=given.seed,
-        workers=given.threads,
-    )
-    train(recipe, given.out)
-
-
-if __name__ == "__main__":
-    main()
