@@ -190,7 +190,11 @@ def test_one_file(load: Load, models: Path, tmp_path: Path) -> None:
         ({"prompt": "a", "output_type": "jpg"}, ValueError, "output_type is 'jpg'; 'pil', 'np', 'pt', 'latent'"),
         ({"prompt": "a", "clip_skip": 99}, ValueError, "clip_skip is 99; 0 to 2 of this encoder's layers"),
         ({"prompt": "a", "guidance": 3}, TypeError, "unexpected keyword argument 'guidance'"),
-        ({"prompt": "a", "cross_attention_kwargs": {"scale": 1}}, ValueError, "cross_attention_kwargs are without"),
+        (
+            {"prompt": "a", "cross_attention_kwargs": {"gate": 1}},
+            ValueError,
+            "only scale has an effect",
+        ),
         ({"prompt": "a", "num_inference_steps": 0}, ValueError, "0 steps cannot be made"),
         ({"prompt": ["a"] * 3, "generator": [torch.Generator()] * 2}, ValueError, "2 generators for 3 pictures"),
     ],

@@ -19,11 +19,11 @@ from torch import nn
 
 from sukashi.compat.basics import Config, say_once
 from sukashi.compat.images import VaeImageProcessor
+from sukashi.compat.lora import Loaded, Loras
 from sukashi.compat.models import AutoencoderKL, UNet2DConditionModel, shipped
 from sukashi.compat.scheduler import Scheduler
 from sukashi.compat.schedulers import scheduler_of
 from sukashi.compat.text_models import view_of
-from sukashi.compat.textual_inversion import TextualInversions
 from sukashi.compat.tokenizer import CLIPTokenizer
 from sukashi.compat.verbs import Verbs
 from sukashi.families import family_like
@@ -46,7 +46,7 @@ NO_EFFECT = {
 }
 
 
-class DiffusionPipeline(Verbs, TextualInversions):
+class DiffusionPipeline(Verbs, Loras):
     """A pipeline of parts. Load one by ``from_pretrained``: the class that fits the model is found."""
 
     part_names: ClassVar[tuple[str, ...]] = ("vae", "text_encoder", "tokenizer", "unet", "scheduler", *ABSENT)
@@ -70,7 +70,7 @@ class DiffusionPipeline(Verbs, TextualInversions):
             raise TypeError(f"{type(self).__name__} needs {', '.join(sorted(missing))}")
         for name in self.part_names:
             setattr(self, name, parts.get(name))
-        self._flags = flags
+        self._flags, self._loras = flags, Loaded()
         self.name_or_path = ""
         self.report: LoadReport | None = None  # what was loaded, from where, and on what evidence
         self.image_processor = VaeImageProcessor()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sukashi.compat.images import StableDiffusionPipelineOutput
+from sukashi.compat.lora import at_lora_scale
 from sukashi.compat.randomness import Generators
 from sukashi.compat.text_to_image import OnStepEnd, TextToImage, as_many
 
@@ -75,6 +76,7 @@ class StableDiffusionPipeline(TextToImage):
         normed: Tensor = self.text_encoder.text_model.final_layer_norm(hidden[-1 - clip_skip])
         return normed
 
+    @at_lora_scale
     @torch.no_grad()
     def __call__(
         self,
@@ -94,7 +96,7 @@ class StableDiffusionPipeline(TextToImage):
         negative_prompt_embeds: Tensor | None = None,
         output_type: str = "pil",
         return_dict: bool = True,
-        cross_attention_kwargs: None = None,
+        cross_attention_kwargs: Mapping[str, Any] | None = None,
         guidance_rescale: float = 0.0,
         clip_skip: int | None = None,
         callback_on_step_end: OnStepEnd | None = None,
@@ -105,8 +107,6 @@ class StableDiffusionPipeline(TextToImage):
         ``callback_on_step_end(pipe, i, t, tensors)`` runs after each call of the U-Net and may return changed tensors;
         ``pipe._interrupt = True`` in it stops the run. Raises ValueError or TypeError for arguments that do not fit.
         """
-        if cross_attention_kwargs:
-            raise ValueError("cross_attention_kwargs are without effect here: leave them None")
         width, height = self.usual_size(width, height)
         count = self.check_inputs(prompt, prompt_embeds, width, height, callback_on_step_end_tensor_inputs)
         self._guidance_scale, self._guidance_rescale, self._clip_skip = guidance_scale, guidance_rescale, clip_skip

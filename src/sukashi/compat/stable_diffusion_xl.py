@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sukashi.compat.images import StableDiffusionXLPipelineOutput
+from sukashi.compat.lora import at_lora_scale
 from sukashi.compat.randomness import Generators
 from sukashi.compat.text_to_image import OnStepEnd, TextToImage, as_many
 
@@ -123,6 +124,7 @@ class StableDiffusionXLPipeline(TextToImage):
         assert pooled is not None
         return torch.cat(contexts, dim=-1), pooled
 
+    @at_lora_scale
     @torch.no_grad()
     def __call__(
         self,
@@ -146,7 +148,7 @@ class StableDiffusionXLPipeline(TextToImage):
         negative_pooled_prompt_embeds: Tensor | None = None,
         output_type: str = "pil",
         return_dict: bool = True,
-        cross_attention_kwargs: None = None,
+        cross_attention_kwargs: Mapping[str, Any] | None = None,
         guidance_rescale: float = 0.0,
         original_size: Pair | None = None,
         crops_coords_top_left: Pair = (0, 0),
@@ -162,8 +164,6 @@ class StableDiffusionXLPipeline(TextToImage):
 
         Raises ValueError or TypeError for arguments that do not fit.
         """
-        if cross_attention_kwargs:
-            raise ValueError("cross_attention_kwargs are without effect here: leave them None")
         width, height = self.usual_size(width, height)
         count = self.check_inputs(prompt, prompt_embeds, width, height, callback_on_step_end_tensor_inputs)
         self._guidance_scale, self._guidance_rescale, self._clip_skip = guidance_scale, guidance_rescale, clip_skip

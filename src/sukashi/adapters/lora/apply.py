@@ -27,11 +27,15 @@ from sukashi.weights.parts import Parts
 
 @dataclass(frozen=True)
 class Use:
-    """A LoRA and the user's factors for the U-Net and for the text encoders (None: the same)."""
+    """A LoRA and the user's factors for the U-Net and for the text encoders (None: the same).
+
+    ``rank`` uses only the first so many of its ranks (A1111's ``dyn``).
+    """
 
     lora: Lora
     unet: float = 1.0
     text: float | None = None
+    rank: int | None = None
 
     def factor(self, part: str) -> float:
         """The factor for a part of the model."""
@@ -76,7 +80,7 @@ def collected(uses: Sequence[Use]) -> dict[Target, list[Weighted]]:
             for path, change in changes.items() if use.factor(part) else ():
                 if not all(bool(f.isfinite().all()) for f in change.factors.values()):
                     raise CheckpointError(f"{use.lora.report.source}: {path} holds numbers that are not finite")
-                found[Target(part, path)].append((change, use.factor(part)))
+                found[Target(part, path)].append((change.cut(use.rank), use.factor(part)))
     return found
 
 

@@ -169,8 +169,15 @@ class Change:
             return replace(self, factors={name: torch.empty_like(f, device="meta") for name, f in self.factors.items()})
         return replace(self, factors={name: f.to(device) for name, f in self.factors.items()})
 
+    def cut(self, rank: int | None) -> Change:
+        """The same with only the first so many of its ranks; kinds other than LoRA stay as they are."""
+        if rank is None or self.kind.name != "LoRA" or "mid" in self.factors:
+            return self
+        fewer = {"down": self.factors["down"][:rank], "up": self.factors["up"][:, :rank]}
+        return replace(self, factors={**self.factors, **fewer})
+
     def delta(self, weight: Tensor) -> Tensor:
-        """DW of the shape of ``weight``, in float32.
+        """Make dW, of the shape of ``weight``, in float32.
 
         Raises ValueError when the factors are for a layer of another shape.
         """

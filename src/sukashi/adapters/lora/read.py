@@ -49,6 +49,7 @@ REFUSED = {  # kinds that are known and not computed here
     r"\.bm\.weight$": "a GLoRA of Tucker's kind",
     r"\.lora_embedding_[AB]": "a LoRA of a token embedding",
 }
+NOBODY_SAID = Scales({})
 BUNDLED = re.compile(r"bundle_emb\.(.+?)\.(?:string_to_param\.\*|emb_params|clip_[lg])$")
 
 
@@ -73,12 +74,19 @@ def read_lora(path: str | Path) -> LoraFile:
     """
     path = Path(path)
     tensors, metadata = content(path)
+    return lora_of(tensors, metadata, str(path), read_scales(path, metadata))
+
+
+def lora_of(
+    tensors: Mapping[str, Tensor], metadata: Mapping[str, str], source: str, scales: Scales = NOBODY_SAID
+) -> LoraFile:
+    """The same of tensors by name; ``source`` is what messages call them. Raises ``CheckpointError`` as above."""
     for pattern, kind in REFUSED.items():
         if name := next((name for name in tensors if re.search(pattern, name)), None):
-            raise CheckpointError(f"{path} is {kind} ({name}), which is not supported")
+            raise CheckpointError(f"{source} is {kind} ({name}), which is not supported")
     if any(name.endswith(".oft_blocks") and t.ndim == 4 for name, t in tensors.items()):
-        raise CheckpointError(f"{path} is a BOFT (blocks of four dimensions), which is not supported")
-    words = words_in(tensors, metadata, str(path))
+        raise CheckpointError(f"{source} is a BOFT (blocks of four dimensions), which is not supported")
+    words = words_in(tensors, metadata, source)
     taken = {name for name in tensors if BUNDLED.match(name) or metadata.get(name) == "<embed>"}
     factors: dict[str, dict[str, Tensor]] = defaultdict(dict)
     names: dict[str, list[str]] = defaultdict(list)
@@ -93,7 +101,6 @@ def read_lora(path: str | Path) -> LoraFile:
         names[stem].append(name)
         layout = layout or {"lora": "Kohya", "lycoris": "LyCORIS"}.get(stem.partition("_")[0], "")
         layouts += [layout] if layout and layout not in layouts else []
-    scales = read_scales(path, metadata)
     layers: dict[str, Change] = {}
     for stem, own in factors.items():
         if change := change_of(stem, own, scales):
@@ -101,9 +108,9 @@ def read_lora(path: str | Path) -> LoraFile:
         else:
             unknown += names[stem]
     if not layers:
-        raise CheckpointError(f"{path} {what_else(tensors)}", unexpected=unknown)
+        raise CheckpointError(f"{source} {what_else(tensors)}", unexpected=unknown)
     tensors_of = {stem: tuple(names[stem]) for stem in layers}
-    return LoraFile(str(path), layers, tensors_of, tuple(unknown), words, tuple(layouts), metadata)
+    return LoraFile(source, layers, tensors_of, tuple(unknown), words, tuple(layouts), metadata)
 
 
 def content(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
