@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sukashi.cli.control import asked_of, with_adapters
 from sukashi.cli.exits import OK, Misuse
 from sukashi.cli.parser import VERBS
 from sukashi.cli.progress import watched
@@ -61,11 +62,12 @@ def perform(args: argparse.Namespace, prompts: list[str], task: str, given: Mapp
     target = Target(args.output, overwrite=args.overwrite)
     target.refuse(len(prompts) * args.batch_count)
     check_names(asked)
+    adapters = asked_of(args)
 
     from sukashi import tasks
     from sukashi.cli.model import load
 
-    pipe = load(args)
+    pipe = with_adapters(load(args), adapters)
     fingerprint = tasks.fingerprint(pipe)
     total = len(prompts) * args.batch_count
     for k, (prompt, seed) in enumerate(pairs(prompts, args), 1):

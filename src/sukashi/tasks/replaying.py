@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from sukashi.loading import load
@@ -27,8 +28,9 @@ def replay(record: Mapping[str, Any], pipe: Pipeline | None = None, *, show: Sho
     """Draw again what a record of ours (``Result.record``) describes, with its model unless a ``pipe`` is given.
 
     Pictures that it began from are opened where they were, and must be the same still; ``image=...`` and the like give
-    others in their place. Raises ValueError for a record that is not ours, or of a task or a setting that this version
-    does not know, and FileNotFoundError for a picture that is not there.
+    others in their place, ``control_pictures=[...]`` those of control networks and image prompts. Raises ValueError for
+    a record that is not ours, or of a task or a setting that this version does not know, and FileNotFoundError for a
+    picture that is not there.
     """
     task, settings = record.get("task"), record.get("settings")
     if not isinstance(settings, Mapping) or not isinstance(record.get("model"), str):
@@ -41,7 +43,11 @@ def replay(record: Mapping[str, Any], pipe: Pipeline | None = None, *, show: Sho
         raise ValueError(f"the settings of the record cannot be used: {error}") from error
     options = dict(record.get("options") or {}) | {name: value for name, value in given.items() if value is not None}
     options |= {name: found(name, value) for name, value in options.items() if is_picture(value)}
-    return TASKS[task](pipe or load(record["model"]), show=show, **(asked.to_dict() | options))
+    pipe, pictures = pipe or load(record["model"]), options.pop("control_pictures", None)
+    if asked.controls:
+        pipe = pipe if pipe.uses else pipe.with_records(asked.controls, pictures)
+        asked = replace(asked, controls=None)  # the pipeline records its own
+    return TASKS[task](pipe, show=show, **(asked.to_dict() | options))
 
 
 def is_picture(value: Any) -> bool:

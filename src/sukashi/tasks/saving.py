@@ -60,7 +60,20 @@ def infotext(result: Result, k: int = 0, model_hash: str | None = None) -> str:
     spoken = {"sampler": sampler_label(result.sampler), "grid": grid_label(result.grid)}
     name = Path(result.model).stem if result.model.endswith((".safetensors", ".ckpt")) else Path(result.model).name
     settings = result.requests[k].to_dict() | spoken
-    return infotext_from(settings, model=name, model_hash=model_hash, version=__version__, extra={})
+    return infotext_from(
+        settings, model=name, model_hash=model_hash, version=__version__, extra=spoken_options(result, k)
+    )
+
+
+def spoken_options(result: Result, k: int) -> dict[str, Any]:
+    """What A1111 says of a task that began from a picture, in its words."""
+    options = result.options[k] if result.options else {}
+    spoken: dict[str, Any] = {"Denoising strength": options.get("strength")}
+    if result.task == "inpaint":
+        spoken |= {"Mask blur": options.get("feather"), "Masked content": options.get("fill")}
+        if options.get("only_masked") is not None:
+            spoken |= {"Inpaint area": "Only masked", "Masked area padding": options["only_masked"]}
+    return spoken
 
 
 def sampler_label(key: str) -> str:
