@@ -40,13 +40,22 @@ class Settings:
     negative_scale: float | None = None  # of the negative prompt alone; None: tied to guidance
     guide: str = ""  # other ways to guide: "apg pag(scale=2)", see ``sukashi.guides``
     controls: list[dict[str, Any]] | None = None  # records of control networks and image prompts: adapters.use.Use
+    original_size: list[int] | None = None  # SDXL is told: width and height the picture had; None: as it is drawn
+    crop: list[int] | None = None  # left and top of what was cut out of it
+    target_size: list[int] | None = None  # width and height it is wanted at
+    variation_seed: int | None = None  # towards whose noise the first noise is turned; None: none
+    variation: float = 0.0  # how far, 0..1
 
     def __post_init__(self) -> None:
-        for name, low in (("width", 1), ("height", 1), ("steps", 1), ("count", 1), ("clip_skip", 1), ("seed", 0)):
+        for name, low in (("width", 1), ("height", 1), ("steps", 1), ("count", 1), ("clip_skip", 1), ("seed", 0), ("variation_seed", 0)):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < low):
                 raise ValueError(f"{name} is {value!r}; a whole number of at least {low} is accepted")
-        for name, high in (("rescale", 1.0), ("eta", 1.0)):
+        for name in ("original_size", "crop", "target_size"):
+            pair = getattr(self, name)
+            if pair is not None and (len(pair) != 2 or any(not isinstance(n, int) or n < 0 for n in pair)):
+                raise ValueError(f"{name} is {pair!r}; two whole numbers of pixels are accepted")
+        for name, high in (("rescale", 1.0), ("eta", 1.0), ("variation", 1.0)):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= high:
                 raise ValueError(f"{name} is {value!r}; a number in 0..{high:g} is accepted")
@@ -57,6 +66,10 @@ class Settings:
         if self.guidance is not None and not 0 <= self.guidance < 1000:
             raise ValueError(f"guidance is {self.guidance!r}; a number in 0..1000 is accepted")
 
+        if self.controls is not None and not (
+            isinstance(self.controls, list) and all(isinstance(record, Mapping) for record in self.controls)
+        ):
+            raise ValueError(f"controls is {self.controls!r}; a list of records is accepted (see adapters.use.Use)")
         held = (self.negative_start, self.negative_stop, self.negative_outside, self.negative_scale)
         if self.guide or held != (0.0, None, "empty", None):
             check_steering(self.guide, self.rescale, *held)

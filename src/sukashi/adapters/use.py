@@ -17,11 +17,13 @@ from sukashi.adapters.control.load import Control, load_control
 from sukashi.adapters.ip.image_prompt import IPAdapter, load_ip_adapter
 from sukashi.adapters.steering import Act, window
 from sukashi.diffusion.types import Level
+from sukashi.guides import guides
 from sukashi.nets.controlnet import ControlNet
 from sukashi.nets.unet import UNet
 from sukashi.settings import Settings
 from sukashi.weights.load import Source
 
+GIVE = "give it (--control-picture, control_pictures=[...])"
 KINDS = ("control", "image-prompt")
 FIELDS = {"kind", "model", "picture", "scale", "start", "stop", "guess", "fit", "image_encoder"}
 
@@ -70,10 +72,10 @@ class Use:
         if isinstance(self.adapter, Control):
             own |= {"guess": self.guess, "fit": self.fit}
         elif self.encoder:
-            own |= {"image_encoder": self.encoder}
+            own |= {"image_encoder": lasting(self.encoder)}
         return {
             "kind": "control" if isinstance(self.adapter, Control) else "image-prompt",
-            "model": self.adapter.source,
+            "model": lasting(self.adapter.source),
             "picture": dict(self.shown),
             **own,
         }
@@ -123,6 +125,12 @@ def image_use(
     return opened(adapter, picture, encoder=None if image_encoder is None else str(image_encoder), **options)
 
 
+def lasting(source: str) -> str:
+    """A path that holds in every folder; a hub id as it is."""
+    path = Path(source).expanduser()
+    return str(path.absolute()) if path.exists() else source
+
+
 def place_of(unet: UNet) -> dict[str, Any]:
     """Precision and device of a U-Net, as loaders take them."""
     weight = next(unet.parameters())
@@ -139,6 +147,8 @@ def acts_of(uses: Sequence[Use], asked: Settings, levels: Sequence[Level], notes
             return []
         names = ", ".join(str(record.get("model")) for record in asked.controls)
         raise ValueError(f"controls asks for {names}, which this pipeline was not given (pipe.with_control(...))")
+    if "nag" in guides(asked.guide) and any(isinstance(use.adapter, IPAdapter) for use in uses):
+        raise ValueError("guide nag does not go with an image prompt: both work inside the attention to the prompt")
     said: list[str] = []
     width, height, _, _ = asked.numbers()
     acts = [use.act((width, height), levels, said) for use in uses]
@@ -160,10 +170,10 @@ def from_record(record: Mapping[str, Any], unet: UNet, picture: Any = None) -> U
     path = shown.get("path")
     if picture is None and (path is None or not Path(path).is_file()):
         what = "was never a file" if path is None else f"is not at {path} any more"
-        raise FileNotFoundError(f"the record draws with {model}, whose picture {what}; give the picture")
+        raise FileNotFoundError(f"the record draws with {model}, whose picture {what}; {GIVE}")
     options = {key: record[key] for key in ("scale", "start", "stop", "guess", "fit", "image_encoder") if key in record}
     make = control_use if kind == "control" else image_use
     made = make(model, path if picture is None else picture, unet, **options)
     if picture is None and shown.get("pixels") not in (None, made.shown["pixels"]):
-        raise ValueError(f"{path} is not the picture any more that the record speaks of; give the picture")
+        raise ValueError(f"{path} is not the picture any more that the record speaks of; {GIVE}")
     return made

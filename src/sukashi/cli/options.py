@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import TypeVar
 
+from sukashi.cli.control import controlling
 from sukashi.settings import EMPHASES
 
 N = TypeVar("N", int, float)
@@ -54,6 +55,7 @@ def drawing(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--clip-skip", type=whole, default=1, metavar="N", help="text layer from the end; 1 is the last")
     prompting(how)
     guiding(parser)
+    controlling(parser)
     loading(parser)
     out = parser.add_argument_group("where to")
     out.add_argument(
@@ -121,6 +123,12 @@ def replaying(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="compare with the picture; exit 1 when it differs")
     parser.add_argument(
         "--tolerance", type=whole, default=2, metavar="N", help="largest difference that is equal, of 255 (default 2)"
+    )
+    parser.add_argument(
+        "--control-picture",
+        action="append",
+        metavar="PICTURE",
+        help="in place of the picture of a control network that is not there any more, one for each, in their order",
     )
     parser.add_argument("-o", "--output", metavar="PATH", help="where to (default: outputs/...; with --check: nowhere)")
     parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")

@@ -49,7 +49,9 @@ def run(args: argparse.Namespace) -> int:
     if digest and (drawn := found.record.get("model_hash")) and drawn != digest:
         notes.append(f"it was drawn with weights {drawn}; these are {digest}")
     notes += differences(found.record.get("loading"), pipe.loading)
-    result = tasks.replay({**found.record, "model": args.model}, pipe, show=watched("replaying", quiet=args.quiet))
+    show = watched("replaying", quiet=args.quiet)
+    record = {**found.record, "model": args.model}
+    result = tasks.replay(record, pipe, show=show, control_pictures=args.control_picture)
     path = tasks.save(result, target, model_hash=digest)[0] if target else None
     facts = draw.facts(pipe, result, path)
     facts["notes"] = [*notes, *facts["notes"]]

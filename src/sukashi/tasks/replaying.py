@@ -12,15 +12,21 @@ from sukashi.opening import open_picture
 from sukashi.pipeline import Pipeline
 from sukashi.run import Result
 from sukashi.settings import Settings
+from sukashi.tasks.depth import depth_to_image
 from sukashi.tasks.driving import Show
 from sukashi.tasks.image import image_to_image
 from sukashi.tasks.inpaint import inpaint
+from sukashi.tasks.instruct import instruct
+from sukashi.tasks.upscale import upscale
 from sukashi.tasks.words import text_to_image
 
 TASKS: dict[str, Callable[..., Result]] = {
     "text-to-image": text_to_image,
     "image-to-image": image_to_image,
     "inpaint": inpaint,
+    "depth-to-image": depth_to_image,
+    "upscale": upscale,
+    "instruct": instruct,
 }
 
 
