@@ -26,11 +26,13 @@ from sukashi.diffusion.names import resolve
 from sukashi.diffusion.noise import per_picture
 from sukashi.diffusion.plan import Plan
 from sukashi.diffusion.types import Denoise, Level, Noise, Step
+from sukashi.guidance.asked import settled_start, steered_as
 from sukashi.pictures import to_pictures
 from sukashi.precision import guarded
 from sukashi.run import Result, Run
 from sukashi.settings import Settings
-from sukashi.text import encode_text
+from sukashi.sizes import sized, told_sizes
+from sukashi.text import SYNTAX, encode_text
 from sukashi.weights.parts import Parts
 
 Prepare = Callable[["Pipeline", Settings, Sequence[int], Plan, list[str]], Task]
@@ -83,6 +85,9 @@ class Pipeline(Holder):
         prompt: str | Sequence[str | None] | None,
         *,
         clip_skip: int = 1,
+        emphasis: str = "a1111",
+        truncate: bool = False,
+        chunks: int = 1,
         size: tuple[int, int] | None = None,
         notes: list[str] | None = None,
     ) -> Conditioning:
@@ -90,11 +95,21 @@ class Pipeline(Holder):
 
         None is 'nothing said': the empty prompt, or zeros where the model was trained with zeros (SDXL base).
         ``clip_skip`` counts layers from the end as A1111 does (1 is the last); ``size`` is the (width, height) in
-        pixels that an SDXL model is told. What was cut off or left out is appended to ``notes``.
+        pixels that an SDXL model is told. Weights like (a:1.3) act as ``emphasis`` says (``prompts.emphasis``; "none"
+        takes the text as it stands). A long prompt becomes as many chunks as it needs, ``chunks`` at least, or with
+        ``truncate`` one. What is worth knowing is appended to ``notes``. AND and [a:b:0.5] are for whole runs.
         """
         prompts = [prompt] if prompt is None or isinstance(prompt, str) else list(prompt)
+        plain = chunks == 1 and not (emphasis != "none" and SYNTAX.search("\n".join(filter(None, prompts))))
         with torch.no_grad():
-            text = encode_text(self.parts, prompts, clip_skip=clip_skip)
+            text: TextEmbedding | Encoded | None = None
+            if plain:
+                text = encode_text(self.parts, prompts, clip_skip=clip_skip)
+            if text is None or (any(map(any, text.cut)) and not truncate):
+                from sukashi.prompts.encode import encode_prompts
+
+                how: dict[str, Any] = {"emphasis": emphasis, "truncate": truncate, "chunks": chunks}
+                text = encode_prompts(self.parts, prompts, clip_skip=clip_skip, **how)
         if notes is not None:
             notes += [note for note in text.notes if note not in notes]
         sizes = told_sizes(self.size_numbers, size or self.size, len(prompts))
@@ -164,6 +179,12 @@ class Pipeline(Holder):
         told: dict[str, Any] = {"clip_skip": asked.clip_skip, "size": (width, height), "notes": notes}
         wanted = self.encode_prompt(prompts, **told)
         unwanted = self.encode_prompt([asked.negative_prompt] * len(prompts), **told)
+        if self.size_numbers:  # SDXL
+            wanted, unwanted = sized(wanted, asked), sized(unwanted, asked, unwanted=True)
+        if asked.negative_start:
+            x = self.get_latents(width, height, seeds=seeds, rng=asked.rng)
+            asked = settled_start(asked, self.unet, plan, prompts, wanted, unwanted, x, notes)
+            requests = [replace(request, negative_start=asked.negative_start) for request in requests]
         facts: dict[str, Any] = {"requests": requests, "sampler": plan.sampler, "grid": plan.grid, "notes": notes}
         if prepare:
             task = prepare(self, asked, seeds, plan, notes)
@@ -244,24 +265,34 @@ class Pipeline(Holder):
         """The U-Net, guarded against NaN and guided as the settings say, or as a task's ``guide`` does."""
         call: Callable[..., Tensor] = lambda net, *inputs, **named: net(*inputs, **named)  # noqa: E731
         guard = partial(guarded, call=call, name="U-Net", notes=notes)
-        unet, around, empty = guard(self.unet), guard, None
-        beyond = settings.guide or settings.negative_start or settings.negative_stop or settings.negative_scale
-        if beyond or settings.negative_scale == 0:
-            empty = self.unsaid(wanted, settings)
+        unet, around, empty, negative = guard(self.unet), guard, None, None
+        held = (settings.negative_start, settings.negative_stop, settings.negative_scale)
+        if settings.guide or held != (0, None, None):
+            empty, negative = self.silence(wanted, settings), unwanted if settings.negative_prompt else None
         if self.uses or settings.controls:
             acts = acts_of(self.uses, settings, levels, notes)
             around = partial(steered, guard=guard, acts=acts)
             unet, wanted = around(self.unet), tell(wanted, acts, wanted=True)
             unwanted = unwanted and tell(unwanted, acts, wanted=False)
-            empty = empty and tell(empty, acts, wanted=False)
+            empty, negative = (one and tell(one, acts, wanted=False) for one in (empty, negative))
         guidance = settings.numbers()[3]
         if width := self.unet.config.guidance_dim:  # an LCM is told the scale and needs no second branch
             told = embed_guidance(guidance, width, len(wanted.context)).to(wanted.context)
             wanted, unwanted = replace(wanted, guidance=told), None
         predicts = self.published.schedule.predicts
+        if empty is not None:
+            if guide:
+                raise ValueError("this task has guidance of its own; negative windows, scales and guide are not for it")
+            stretches = [(0.0, [(wanted, 1.0)], negative)]
+            return steered_as(settings, self.unet, around, self.plan(settings), levels, stretches, empty)
         if guide and unwanted is not None:
             return guide(unet, predicts, wanted, unwanted, guidance)
         return guided(unet, predicts, wanted, unwanted, guidance, settings.rescale)
+
+    def silence(self, wanted: Conditioning, settings: Settings) -> Conditioning:
+        """The empty prompt in the place of ``wanted``, as long and with everything else that the U-Net is told."""
+        nothing = self.encode_prompt([None] * len(wanted.context), clip_skip=settings.clip_skip)
+        return replace(wanted, context=nothing.context, pooled=nothing.pooled)
 
     def finish(self, run: Run, x: Tensor, start: float) -> Result:
         """Clean latents (B, C, h, w) -> pictures, with the facts of their run; ``start`` is when it began."""
@@ -287,16 +318,3 @@ class Pipeline(Holder):
         if width % cell or height % cell or min(width, height) < cell:
             raise ValueError(f"{width} x {height} pixels: width and height must be multiples of {cell} for this model")
         return config.latent_channels, height // cell, width // cell
-
-
-def told_sizes(numbers: int, size: tuple[int, int], count: int) -> Tensor | None:
-    """What SDXL is told of sizes, (count, 6): original height and width, crop top and left, target height and width.
-
-    The refiner's five end in an aesthetic score of 6 (Podell et al. 2023, arXiv:2307.01952, sec. 2.2 and app. B).
-    """
-    if not numbers:
-        return None
-    width, height = size
-    original = [float(height), float(width), 0.0, 0.0]
-    told = [*original, 6.0] if numbers == 5 else [*original, float(height), float(width)]
-    return torch.tensor([told] * count)

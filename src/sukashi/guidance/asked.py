@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sukashi.diffusion.denoiser import Conditioning, UNetLike
+from sukashi.diffusion.noise import per_picture
 from sukashi.diffusion.plan import Plan
-from sukashi.diffusion.types import Denoise, Level, Noise
+from sukashi.diffusion.types import Denoise, Level
 from sukashi.guidance.cfgpp import SAMPLERS
 from sukashi.guidance.composed import Weighted
 from sukashi.guidance.making import Guidance
@@ -19,7 +22,9 @@ from sukashi.guidance.strength import measured
 from sukashi.guidance.switch import switch
 from sukashi.guidance.window import window
 from sukashi.guides import guides
-from sukashi.moments import PRESETS
+from sukashi.moments import AUTO
+from sukashi.nets.unet import UNet
+from sukashi.precision import guarded
 from sukashi.settings import Settings
 
 Guard = Callable[[nn.Module], UNetLike]
@@ -37,13 +42,12 @@ def steered_as(
     levels: Sequence[Level],
     stretches: Sequence[Stretch],
     empty: Conditioning,
-    told_guidance: bool = False,
 ) -> Denoise:
     """The denoiser of a run over ``levels``; ``empty`` is the empty prompt, as long as the others.
 
-    ``told_guidance`` is for models that are told the scale as a number and need no second branch (LCM). Raises
-    ValueError for a method that this model or sampler cannot follow.
+    Raises ValueError for a method that this model or sampler cannot follow.
     """
+    told_guidance = stretches[0][1][0][0].guidance is not None  # an LCM is told the scale and needs no second branch
     methods, scale = guides(settings.guide), settings.numbers()[3]
     if "cfg++" in methods and plan.sampler not in SAMPLERS:
         raise ValueError(f"cfg++ cannot be sampled with {plan.sampler}: {' and '.join(SAMPLERS)} can follow it")
@@ -70,39 +74,48 @@ def steered_as(
     return switch(segments)
 
 
-def critical_step(
-    net: nn.Module,
-    guard: Guard,
+def settled_start(
+    settings: Settings,
+    net: UNet,
     plan: Plan,
-    levels: Sequence[Level],
+    prompts: Sequence[str],
     wanted: Conditioning,
     negative: Conditioning,
-    scale: float,
     x: Tensor,
-    noise: Noise,
-) -> tuple[int, str]:
-    """The first step of a run over ``levels`` after the critical one, and the sentence that says so.
+    notes: list[str],
+) -> Settings:
+    """The settings with the moment that ``negative_start`` "auto" stands for; ``notes`` says what there is to say.
 
-    x (B, C, h, w) is drawn in ``SHORT`` steps first, with the negative prompt from the start: see ``strength``. Where
-    the ratio is highest at the very end there is no critical step, and the paper's fraction of the run is taken.
+    For "auto" the first picture of every prompt, of noise x (B, C, h, w), is drawn in ``SHORT`` steps with the negative
+    prompt from the start: see ``strength``. Where the ratio is highest at the very end there is no critical step, and
+    the "delayed" of the paper is taken. Raises ValueError for a U-Net that cannot draw from words alone.
     """
-    n = min(SHORT, len(levels) - 1)
-    denoise, found = measured(net, guard, plan.schedule.predicts, wanted, negative, scale)
+    if not settings.negative_prompt:
+        notes.append(f"negative_start {settings.negative_start} does nothing without a negative prompt")
+    if settings.negative_start != AUTO:
+        return settings
+    if not settings.negative_prompt:
+        return replace(settings, negative_start=0.0)
+    taken = net.config.in_channels
+    if taken != x.shape[1]:
+        raise ValueError(f"negative_start is 'auto', but this U-Net takes {taken} channels: words alone do not do")
+    first = [prompts.index(prompt) for prompt in dict.fromkeys(prompts)]
+    guard = partial(guarded, call=lambda twin, *given, **named: twin(*given, **named), name="U-Net", notes=notes)
+    levels, scale = plan.levels(min(SHORT, settings.numbers()[2])), settings.numbers()[3]
+    predicts = plan.schedule.predicts
+    denoise, found = measured(net, guard, predicts, rows(wanted, first), rows(negative, first), scale)
+    start = x[first] * plan.start_scale(levels)
     with torch.no_grad():
-        for _ in plan.run(denoise, x, plan.levels(n), noise):
+        for _ in plan.run(denoise, start, levels, per_picture(range(len(first)), x.shape[1:], "cpu", x.device)):
             pass
-    last = len(levels) - 1
+    measure = f"negative_start auto: over {len(levels) - 1} steps the attention to the negative prompt"
     if not found.peaks:
-        step = int(PRESETS["delayed"][0] * last)
-        return step, (
-            f"negative_start auto: in {n} steps the attention to the negative prompt only grew beside the prompt's, so "
-            f"there is no critical step; the paper's for nouns is taken, step {step} of {last}"
-        )
-    step, ratio, sigma = found.step(levels), max(found.ratios), found.critical.ve
-    return step, (
-        f"negative_start auto: attention to the negative prompt is strongest ({ratio:.3f} of the prompt's) at sigma "
-        f"{sigma:.3g}, found in {n} steps; it holds from step {step} of {last} on"
-    )
+        notes.append(f"{measure} only grew beside the prompt's, so there is no critical step; 'delayed' is taken")
+        return replace(settings, negative_start="delayed")
+    ratio, sigma = max(found.ratios), found.critical.ve
+    when = f"sigma {sigma:.4g}" if math.isfinite(sigma) else 0.0
+    notes.append(f"{measure} was strongest ({ratio:.3f} of the prompt's) at sigma {sigma:.4g}; it holds from there on")
+    return replace(settings, negative_start=when)
 
 
 def rows(given: Conditioning, which: Sequence[int]) -> Conditioning:

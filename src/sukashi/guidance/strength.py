@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -29,10 +29,6 @@ class Strength(NamedTuple):
     def peaks(self) -> bool:
         """Whether the ratio is highest before the end of the run."""
         return self.critical.sigma > self.levels[-1].sigma
-
-    def step(self, levels: Sequence[Level]) -> int:
-        """The first step of a run over ``levels`` with no more noise than the critical level."""
-        return next(k for k, level in enumerate(levels) if level.sigma <= self.critical.sigma)
 
 
 def measured(
