@@ -6,7 +6,6 @@ Letters: B batch, C latent channels, H W pixels, h w latent cells (H/8, W/8), T 
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,18 +17,22 @@ import torch
 from torch import Tensor
 
 from sukashi.adapters.holding import Holder
+from sukashi.adapters.lora.holding import LoraHolder
 from sukashi.adapters.steering import steered, tell
 from sukashi.adapters.use import acts_of
 from sukashi.beginning import Guide, Task
 from sukashi.diffusion.denoiser import Conditioning, embed_guidance, guided
 from sukashi.diffusion.names import resolve
-from sukashi.diffusion.noise import per_picture
+from sukashi.diffusion.noise import of_any_shape, per_picture
 from sukashi.diffusion.plan import Plan
 from sukashi.diffusion.types import Denoise, Level, Noise, Step
 from sukashi.guidance.asked import settled_start, steered_as
+from sukashi.named import run_with_loras
 from sukashi.pictures import to_pictures
 from sukashi.precision import guarded
+from sukashi.prompts.names import networks
 from sukashi.run import Result, Run
+from sukashi.seeds import first_noise, requests_of
 from sukashi.settings import Settings
 from sukashi.sizes import sized, told_sizes
 from sukashi.text import SYNTAX, encode_text
@@ -39,7 +42,7 @@ Prepare = Callable[["Pipeline", Settings, Sequence[int], Plan, list[str]], Task]
 """(pipe, what is asked with every default filled in, seeds, plan, notes to add to) -> a task made ready."""
 
 
-class Pipeline(Holder):
+class Pipeline(Holder, LoraHolder):
     """A loaded model, ready to draw. ``sukashi.load`` makes one; ``with_control`` and the like make it another.
 
     ``defaults`` fills the fields of ``Settings`` that a request leaves open; ``name`` is what records call the model,
@@ -171,9 +174,12 @@ class Pipeline(Holder):
         asked = Settings(**options).filled(self.defaults)
         width, height, n, _ = asked.numbers()
         prompts = [p for p in ([prompt] if isinstance(prompt, str) else prompt) for _ in range(asked.count)]
-        first = secrets.randbelow(2**32) if asked.seed is None else asked.seed
-        seeds = range(first, first + len(prompts))
-        requests = [replace(asked, prompt=p, seed=seed, count=1) for p, seed in zip(prompts, seeds, strict=True)]
+        tags = asked.emphasis != "none" and any("<" in text and networks(text)[1] for text in prompts)
+        if tags or asked.loras != self.defaults.get("loras"):
+            return run_with_loras(self, prompts, asked, {**options, "prepare": prepare})
+        requests = requests_of(asked, prompts)
+        asked = replace(asked, variation_seed=requests[0].variation_seed) if asked.variation and requests else asked
+        seeds = [request.seed or 0 for request in requests]
         shape, plan = self.latent_shape(width, height), self.plan(asked)
         notes = self.remarks(prompts, task=prepare is not None)
         told: dict[str, Any] = {"clip_skip": asked.clip_skip, "size": (width, height), "notes": notes}
@@ -199,8 +205,9 @@ class Pipeline(Holder):
         levels = plan.levels(n)
 
         def start() -> tuple[Tensor, Noise]:
-            noise = per_picture(seeds, shape, asked.rng, self.device)
-            return noise() * plan.start_scale(levels), noise
+            draw = of_any_shape(seeds, asked.rng, self.device)
+            x = first_noise(asked, draw, shape, self.device) * plan.start_scale(levels)
+            return x, lambda: draw(shape)
 
         def walk() -> Iterator[Step]:
             x, noise = start()

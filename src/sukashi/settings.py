@@ -39,6 +39,7 @@ class Settings:
     negative_outside: str = "empty"  # what takes its place before and after: the "empty" prompt, or guidance is "off"
     negative_scale: float | None = None  # of the negative prompt alone; None: tied to guidance
     guide: str = ""  # other ways to guide: "apg pag(scale=2)", see ``sukashi.guides``
+    loras: list[list[Any]] | None = None  # [name or path, weight, weight in the text encoders] each; shorter ones too
     controls: list[dict[str, Any]] | None = None  # records of control networks and image prompts: adapters.use.Use
     original_size: list[int] | None = None  # SDXL is told: width and height the picture had; None: as it is drawn
     crop: list[int] | None = None  # left and top of what was cut out of it
@@ -47,7 +48,15 @@ class Settings:
     variation: float = 0.0  # how far, 0..1
 
     def __post_init__(self) -> None:
-        for name, low in (("width", 1), ("height", 1), ("steps", 1), ("count", 1), ("clip_skip", 1), ("seed", 0), ("variation_seed", 0)):
+        for name, low in (
+            ("width", 1),
+            ("height", 1),
+            ("steps", 1),
+            ("count", 1),
+            ("clip_skip", 1),
+            ("seed", 0),
+            ("variation_seed", 0),
+        ):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < low):
                 raise ValueError(f"{name} is {value!r}; a whole number of at least {low} is accepted")
@@ -70,6 +79,8 @@ class Settings:
             isinstance(self.controls, list) and all(isinstance(record, Mapping) for record in self.controls)
         ):
             raise ValueError(f"controls is {self.controls!r}; a list of records is accepted (see adapters.use.Use)")
+        if self.loras is not None:
+            check_loras(self.loras)
         held = (self.negative_start, self.negative_stop, self.negative_outside, self.negative_scale)
         if self.guide or held != (0.0, None, "empty", None):
             check_steering(self.guide, self.rescale, *held)
@@ -97,3 +108,12 @@ class Settings:
         if width is None or height is None or steps is None or guidance is None:
             raise ValueError(f"width {width}, height {height}, steps {steps}, guidance {guidance}: all four are needed")
         return width, height, steps, guidance
+
+
+def check_loras(records: Any) -> None:
+    """Raise ValueError unless these are LoRAs as ``Settings.loras`` has them."""
+    for record in records if isinstance(records, list | tuple) else [records]:
+        name, numbers = (record[0], record[1:]) if isinstance(record, list | tuple) and record else (None, ())
+        finite = all(isinstance(n, int | float) and not isinstance(n, bool) and abs(n) < 1000 for n in numbers)
+        if not isinstance(name, str) or not name or len(numbers) > 3 or not finite:
+            raise ValueError(f"loras: {record!r} is not [name or path, weight, weight in the text encoders]")

@@ -20,10 +20,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("train", "watch", "doctor"),
     ("tasks",),
     ("loading", "shelf"),
-    ("pipeline run",),
+    ("pipeline run named",),
     ("prompts", "adapters"),
     ("text", "places", "translate"),
-    ("weights families", "beginning", "guidance"),
+    ("weights families", "beginning sizes seeds", "guidance"),
     (
         "nets",
         "diffusion",
