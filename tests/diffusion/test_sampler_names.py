@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from sukashi.diffusion.from_config import INVERSE, plan_from_config
 from sukashi.diffusion.names import plain, resolve
 from sukashi.diffusion.registry import GRIDS, SAMPLERS
 from sukashi.diffusion.scheduler_config import DEFAULTS
@@ -56,6 +57,10 @@ K_DIFFUSION = {
     "pndm": "pndm",
     "tcd": "tcd",
     "deis": "deis",
+    "sa_solver": "sa_solver",
+    "SA Solver": "sa_solver",
+    "SASolver": "sa_solver",
+    "ipndm": "ipndm",
     "ddpm": "ddpm",
 }
 WITH_SCHEDULE = {
@@ -126,12 +131,40 @@ def test_keys_and_labels_are_names() -> None:
         assert resolve("euler", key).grid == key
 
 
-@pytest.mark.parametrize("name", DEFAULTS)
+@pytest.mark.parametrize("name", [name for name in DEFAULTS if name not in INVERSE])
 def test_a_class_name_reads_the_whole_config(name: str) -> None:
     plan = resolve(name, None, {"prediction_type": "v_prediction", "steps_offset": 1})
     assert plan.schedule.predicts == "v_prediction"
     assert resolve(name.lower()).sampler == plan.sampler
     assert len(resolve(name, "karras").levels(5)) == 6
+
+
+@pytest.mark.parametrize("name", INVERSE)
+def test_a_class_that_walks_up_is_no_sampler(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} walks from a picture to noise"):
+        resolve(name)
+    with pytest.raises(ValueError, match=f"{name} walks up its own grid, one of leading, linspace, trailing"):
+        plan_from_config({"_class_name": name}, grid="karras")
+
+
+def test_a_class_must_know_the_noise_of_the_model() -> None:
+    """Another schedule would be read from its defaults, and draw something else."""
+    playground = {"_class_name": "EDMDPMSolverMultistepScheduler", "sigma_max": 40.0, "solver_order": 3}
+    with pytest.raises(ValueError, match=r"EulerDiscreteScheduler does not know the noise .*\(EDMDPMSolverMultistep"):
+        resolve("EulerDiscreteScheduler", None, playground)
+    with pytest.raises(ValueError, match="EDMEulerScheduler does not know"):
+        resolve("EDMEulerScheduler", None, {"_class_name": "DDIMScheduler"})
+    assert resolve("EDMEulerScheduler", None, playground).levels(5)[0].ve == pytest.approx(40)
+    for name in ("euler", "DPM++ 2M", "DPM++ 2M SDE Karras", "heun"):
+        plan = resolve(name, None, playground)
+        assert plan.schedule.predicts == "edm" and plan.levels(5)[0].ve == pytest.approx(40)
+        assert plan.options.get("order", 2) == 2, "the order is another solver's matter"
+    for name in ("ddpm", "pndm", "lcm", "tcd", "sa_solver"):
+        with pytest.raises(ValueError, match=f"sampler {name} counts training steps.*accepted: ddim, plms, euler"):
+            resolve(name, None, playground)
+    with pytest.raises(ValueError, match="takes the sampler ipndm, not euler"):
+        resolve("euler", None, {"_class_name": "IPNDMScheduler"})
+    assert resolve("ipndm", None, {"_class_name": "IPNDMScheduler"}).levels(4)[0].alpha == 0
 
 
 def test_what_a_name_takes_from_a_models_config() -> None:

@@ -88,6 +88,14 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "DEISMultistepScheduler": [*SOLVED, {"solver_order": 1}, {"solver_order": 3}, {"lower_order_final": False}],
     "LCMScheduler": [{}, {"clip_sample": True}, {"original_inference_steps": 100}],
     "TCDScheduler": [{}],
+    "SASolverScheduler": [
+        *SOLVED,
+        *({"predictor_order": order, "corrector_order": order} for order in (1, 3, 4)),
+        {"predictor_order": 3, "corrector_order": 1, "lower_order_final": False},
+        *({"algorithm_type": "noise_prediction", "predictor_order": order} for order in (1, 2, 3)),
+        {"thresholding": True},
+    ],
+    "IPNDMScheduler": [{}],
 }
 # Not diffusers' on purpose: DDIM and PNDM with linspace land beside their own grid there (huggingface/diffusers#12633),
 # and the third-order SDE solver has the sign of one term reversed (see test_kdiffusion_formulas.py for ours).
@@ -120,7 +128,8 @@ def theirs(name: str, config: dict[str, Any], n: int, **where: Any) -> Tensor:
                 scheduler.noise_sampler = PlainBrownian(START)
 
             scheduler.set_timesteps = with_plain_noise
-        if name == "DEISMultistepScheduler":  # its coefficients cancel: in float32 they alone are wrong by up to 1e-4
+        if name in ("DEISMultistepScheduler", "SASolverScheduler"):
+            # their coefficients cancel: in float32 they alone are wrong by up to 1e-4
             in_float32 = scheduler.set_timesteps
 
             def in_float64(steps: int) -> None:
@@ -172,6 +181,20 @@ def test_an_image_to_image_run_is_diffusers(name: str, first: int) -> None:
     ours = sample(plan, n, first=first, x=x.double())
     reference = theirs(name, config, n, first=first, x=x / level.alpha if k_diffusion else x)
     assert error(ours, reference) < 1e-4
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("algorithm_type", ["data_prediction", "noise_prediction"])
+def test_sa_solver_takes_any_amount_of_noise(tau: float, algorithm_type: str) -> None:
+    """Also as a plain number, which counts from t = 200 to 800 as their default does."""
+    config = {**SD, "prediction_type": "v_prediction", "algorithm_type": algorithm_type, "tau_func": lambda t: tau}
+    reference = theirs("SASolverScheduler", config, 12)
+    assert error(sample(plan_from_config({**config, "_class_name": "SASolverScheduler"}), 12), reference) < 1e-4
+    windowed = {**config, "tau_func": lambda t: tau if 200 <= t <= 800 else 0}
+    config = {**config, "tau_func": None, "_class_name": "SASolverScheduler"}
+    plan = plan_from_config(config, options={"tau": tau})
+    assert error(sample(plan, 12), theirs("SASolverScheduler", windowed, 12)) < 1e-4
+    assert plan.stochastic == bool(tau)
 
 
 def test_plms_of_a_v_model_averages_v() -> None:

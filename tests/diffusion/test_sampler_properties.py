@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from fake_unet import START, draws, fake_denoiser, oracle, sample
@@ -16,7 +17,9 @@ from sukashi.diffusion import multistep, pndm
 from sukashi.diffusion.names import resolve
 from sukashi.diffusion.plan import Plan
 from sukashi.diffusion.registry import GRIDS, SAMPLERS
-from sukashi.diffusion.types import Denoise, Level, Prediction
+from sukashi.diffusion.sa_solver import adams_weights, sa_solver
+from sukashi.diffusion.schedule import level
+from sukashi.diffusion.types import Denoise, Level, Prediction, Step
 
 CLEAN_END = {"set_alpha_to_one": True}
 ZERO_SNR = {"rescale_betas_zero_snr": True, "prediction_type": "v_prediction", **CLEAN_END}
@@ -39,7 +42,7 @@ def allowed(plan: Plan, levels: list[Level]) -> float:
     And differences of eps, taken from sigma 4096 on, are ill-conditioned however they are computed.
     """
     if plan.sampler != "lcm":
-        return 1e-4 if plan.sampler in ("plms", "pndm") and levels[0].ve > 1000 else 1e-9
+        return 1e-4 if plan.sampler in ("plms", "pndm", "ipndm") and levels[0].ve > 1000 else 1e-9
     t = 10 * levels[-2].t
     return 1.01 * (0.25 / (t * t + 0.25) * 6 + (1 - t / math.hypot(t, 0.5)) * 6) + 1e-9
 
@@ -162,11 +165,44 @@ def test_higher_orders_converge_faster() -> None:
 
     truth = sample(resolve("dpmpp_2m", "trailing", config, order=3), 1000, x=START.double())
     euler, levels = error("euler"), resolve("plms", "trailing", config).levels(40)
-    for name in ("heun", "dpm2", "lms", "dpmpp_2m", "dpmpp_2s", "unipc"):
+    for name in ("heun", "dpm2", "lms", "dpmpp_2m", "dpmpp_2s", "unipc", "ipndm"):
         assert error(name) < euler / 2, name
     *_, step = pndm.plms(fake_denoiser("v_prediction"), START.double(), levels, draws(START), average_v=False)
     assert (step.x_next - truth).abs().max() < euler / 2
     assert error("plms") > euler / 2, "averaging v, as diffusers does, has no second order"
+
+
+def test_both_halves_of_sa_solver_have_their_order() -> None:
+    """Twice as many steps, even in log-SNR, divide the error by 2 to the order, which the first step limits to 2."""
+
+    def end(n: int, solver: Callable[..., Iterator[Step]], **orders: Any) -> Tensor:
+        levels = [level(500 - 5 * ve, ve) for ve in np.geomspace(10, 0.1, n + 1).tolist()]
+        *_, step = solver(fake_denoiser("v_prediction"), START.double(), levels, draws(START), **orders)
+        return step.x_next
+
+    truth = end(2000, multistep.dpmpp, order=3, lower_order_final=False)
+    for predictor, corrector, order in ((1, 0, 1), (2, 0, 2), (1, 2, 2), (3, 3, 2)):
+        for of_noise in (False, True):
+            options = {"predictor_order": predictor, "corrector_order": corrector, "of_noise": of_noise, "tau": 0.0}
+            coarse, fine = (
+                (end(n, sa_solver, lower_order_final=False, **options) - truth).abs().max().item() for n in (40, 80)
+            )
+            assert math.log2(coarse / fine) > order - 0.35, f"{options}: {coarse:.2e}, {fine:.2e}"
+
+
+@pytest.mark.parametrize(
+    "nodes", [[0.0], [1.0], [0.0, -0.7], [1.0, 0.0, -0.7], [0.0, -0.7, -1.9], [0.0, -1.0, -2.0, -3.5]]
+)
+@pytest.mark.parametrize("g", [1.7, 0.2, -0.9])
+def test_sa_solver_integrates_polynomials_exactly(nodes: list[float], g: float) -> None:
+    degree = len(nodes) - 1
+    s = (np.arange(20_000) + 0.5) / 20_000
+    expected = np.mean(g * np.exp(-g * (1 - s)) * (2 - s**degree))
+    weights = adams_weights(nodes, g, rounded=False)
+    assert sum(w * (2 - node**degree) for w, node in zip(weights, nodes, strict=True)) == pytest.approx(expected)
+    if degree == 1:
+        slope = adams_weights(nodes, g, rounded=True)[1] * (nodes[1] - nodes[0])
+        assert slope == pytest.approx(g / 2), "the authors' order 2, for nodes that begin at 0"
 
 
 def test_churn_keeps_the_noise_level() -> None:

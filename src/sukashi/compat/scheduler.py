@@ -23,9 +23,8 @@ from sukashi.compat.randomness import Generators, randn
 from sukashi.compat.stepper import Call, Stepper, calls_of
 from sukashi.diffusion import schedule as schedules
 from sukashi.diffusion.denoiser import read
-from sukashi.diffusion.from_config import plan_from_config
+from sukashi.diffusion.from_config import plan_from_config, schedule_of
 from sukashi.diffusion.plan import Plan
-from sukashi.diffusion.schedule import NoiseSchedule
 from sukashi.diffusion.scheduler_config import DEFAULTS, complete
 from sukashi.diffusion.types import Denoise, Level, Noise, Prediction, Step
 
@@ -92,7 +91,7 @@ class Scheduler:
     def _build(self, keys: Mapping[str, Any]) -> None:
         values = complete({**keys, "_class_name": self.home})
         self.config = Config({**values, DEFAULTED: sorted(set(DEFAULTS[self.home]) - set(keys))})
-        self.schedule = NoiseSchedule(values)
+        self.schedule = schedule_of(values)
         self.num_inference_steps: int | None = None
         self._levels: list[Level] = []
         self._calls: list[Call] = []
@@ -172,7 +171,7 @@ class Scheduler:
     @property
     def compatibles(self) -> list[type[Scheduler]]:
         """The classes that can be built from this config: all of them."""
-        return sorted(Scheduler.__subclasses__(), key=lambda cls: cls.__name__)
+        return sorted(all_classes(), key=lambda cls: cls.__name__)
 
     def __len__(self) -> int:
         return self.schedule.steps
@@ -187,6 +186,14 @@ class Scheduler:
 
         write_json(Path(folder) / FILE, {k: v for k, v in self.config.items() if k != DEFAULTED})
 
+    def stepping(self, eta: float | None = None) -> Plan:
+        """The plan for ``step``, which reads what the model said by itself, with ``see``."""
+        return self.plan(eta)
+
+    def see(self, model_output: Tensor, x: Tensor, level: Level) -> Prediction:
+        """What a model's output means, x being ours; all (B, C, h, w)."""
+        return read(model_output, x, level, self.schedule.predicts)
+
     # ---------------------------------------------------------------------------------------------- step by step
 
     def set_timesteps(
@@ -200,7 +207,7 @@ class Scheduler:
         """Choose the noise levels of a run; ``timesteps`` then holds one entry for each time the model is to be run."""
         self._levels = self.levels(num_inference_steps, timesteps=timesteps, sigmas=sigmas)
         self.num_inference_steps = len(self._levels) - 1
-        self._calls = calls_of(self.plan(), self._levels)
+        self._calls = calls_of(self.stepping(), self._levels)
         self._begin = self._next = self._stepper = None
         self.timesteps = self._whole(torch.tensor([call.level.t for call in self._calls]).double()).to(device)
 
@@ -276,7 +283,7 @@ class Scheduler:
         if self._stepper is None or index != self._next or eta != self._eta:
             self._stepper, self._eta = self._new_stepper(call.first, eta), eta
         x = self.inward(sample.float(), call.level)
-        seen = read(model_output.float(), x, call.level, self.schedule.predicts)
+        seen = self.see(model_output.float(), x, call.level)
         draw = self.noise(sample, generator) if variance_noise is None else lambda: variance_noise
         own = Prediction(seen.x0.detach().clone(), seen.eps.detach().clone())  # what the caller has is the caller's
         x_next, used = self._stepper.tell(x.detach().clone(), own, draw)
@@ -287,7 +294,7 @@ class Scheduler:
         return out if return_dict else (out.prev_sample, out.pred_original_sample)
 
     def _new_stepper(self, first: int, eta: float | None) -> Stepper:
-        plan, levels = self.plan(eta), self._levels
+        plan, levels = self.stepping(eta), self._levels
 
         def start(denoise: Denoise, x: Tensor, noise: Noise) -> Iterator[Step]:
             return plan.run(denoise, x, levels, noise, first)
@@ -321,3 +328,10 @@ class Scheduler:
 def column(values: Iterable[float], like: Tensor) -> Tensor:
     """Numbers (B,) as a tensor (B, 1, 1, 1), to multiply ``like`` (B, C, h, w) with."""
     return torch.tensor(list(values), device=like.device, dtype=like.dtype).view(-1, *[1] * (like.dim() - 1))
+
+
+def all_classes(of: type[Scheduler] = Scheduler) -> Iterator[type[Scheduler]]:
+    """Every scheduler class there is."""
+    for cls in of.__subclasses__():
+        yield cls
+        yield from all_classes(cls)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sukashi.compat.scheduler import Scheduler
+import sukashi.compat.schedulers_apart  # noqa: F401  # its classes count too
+from sukashi.compat.scheduler import Scheduler, all_classes
 
 
 class DDIMScheduler(Scheduler):
@@ -84,6 +85,10 @@ class DEISMultistepScheduler(Scheduler):
     """DEIS (Zhang & Chen 2023, arXiv:2204.13902)."""
 
 
+class SASolverScheduler(Scheduler):
+    """SA-Solver (Xue et al. 2023, arXiv:2309.05019); ``tau_func`` says how much fresh noise a timestep gets."""
+
+
 class LCMScheduler(Scheduler):
     """Latent consistency models (Luo et al. 2023, arXiv:2310.04378)."""
 
@@ -94,7 +99,7 @@ class TCDScheduler(Scheduler):
     takes_eta = True
 
 
-CLASSES: dict[str, type[Scheduler]] = {cls.__name__: cls for cls in Scheduler.__subclasses__()}
+CLASSES: dict[str, type[Scheduler]] = {cls.__name__: cls for cls in all_classes()}
 
 
 def scheduler_of(source: Any) -> Scheduler:

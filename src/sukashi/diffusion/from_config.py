@@ -8,21 +8,31 @@ from typing import Any
 
 from sukashi.diffusion import grids
 from sukashi.diffusion.clipping import clipped, thresholded
+from sukashi.diffusion.edm import COUNT_STEPS, EDM, EDMSchedule, grid_of, in_data_units
 from sukashi.diffusion.grids import Grid, by_sigma
+from sukashi.diffusion.inversion import Rising, Upward, noisiest_end, told_end
+from sukashi.diffusion.ipndm import SineSchedule, even_turn
 from sukashi.diffusion.plan import End, Plan, clean_end, final_end
 from sukashi.diffusion.registry import GRIDS, SAMPLERS, SPACINGS
 from sukashi.diffusion.schedule import NoiseSchedule
 from sukashi.diffusion.scheduler_config import DEFAULTS, Config, class_of
 from sukashi.diffusion.types import Denoise, Level
 
-WHOLE = ("DDIMScheduler", "DDPMScheduler", "PNDMScheduler")
+WHOLE = ("DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "DDIMInverseScheduler", "UnCLIPScheduler")
 SOLVERS = (
     "DPMSolverMultistepScheduler",
     "DPMSolverSinglestepScheduler",
     "UniPCMultistepScheduler",
     "DEISMultistepScheduler",
+    "SASolverScheduler",
+    "DPMSolverMultistepInverseScheduler",
 )
 DISTILLED = ("LCMScheduler", "TCDScheduler")
+INVERSE = ("DDIMInverseScheduler", "DPMSolverMultistepInverseScheduler")
+OWN_SCHEDULE: dict[str | None, type[NoiseSchedule]] = {
+    **dict.fromkeys(EDM, EDMSchedule),
+    "IPNDMScheduler": SineSchedule,
+}
 
 
 def plan_from_config(
@@ -39,14 +49,16 @@ def plan_from_config(
     every class; the third-order SDE solver has k-diffusion's sign.
 
     Raises:
-        ValueError: without ``_class_name``, or for a key whose value is not supported.
+        ValueError: without ``_class_name``, for a key whose value is not supported, and for a sampler or a grid that
+            the class cannot be given.
 
     """
     name = class_of(config)
     if name is None:
         raise ValueError(f"a scheduler config needs _class_name; known: {', '.join(sorted(DEFAULTS))}")
+    check(name, sampler, grid)
     curve_given = grid is not None and grid not in SPACINGS  # by name: k-diffusion's conventions
-    schedule = NoiseSchedule(config, finite_sigma=curve_given)
+    schedule = schedule_of(config, finite_sigma=curve_given)
     own = {key: schedule.config[key] for key in DEFAULTS[name]}
     own_sampler, own_options = sampler_of(name, own)
     grid_name, place = chosen_grid(name, own, grid)
@@ -54,7 +66,7 @@ def plan_from_config(
     if SAMPLERS[chosen].walk is not SAMPLERS[own_sampler].walk:
         own_options = {}
     kind = own.get("timestep_spacing", "linspace") if grid is None else grid
-    unit_start = (*WHOLE, *DISTILLED, *(("UniPCMultistepScheduler",) if curve_given else SOLVERS))
+    unit_start = (*WHOLE, *DISTILLED, *OWN_SCHEDULE, *(("UniPCMultistepScheduler",) if curve_given else SOLVERS))
     return Plan(
         sampler=chosen,
         grid=grid_name,
@@ -63,9 +75,25 @@ def plan_from_config(
         end=clean_end if curve_given else end_of(name, own),
         options={**own_options, **(options or {})},
         scaled_start=name not in unit_start and kind != "leading",
-        clip=clip_of(name, own),
+        clip=clip_of(name, own) if name not in EDM else units_of(name, own),
         skip_penultimate=curve_given and SAMPLERS[chosen].skip_penultimate,
     )
+
+
+def schedule_of(config: Mapping[str, Any], *, finite_sigma: bool = False) -> NoiseSchedule:
+    """The noise schedule of a scheduler config, of whatever kind its class has."""
+    return OWN_SCHEDULE.get(class_of(config), NoiseSchedule)(config, finite_sigma=finite_sigma)
+
+
+def check(name: str, sampler: str | None, grid: str | Grid | None) -> None:
+    """Raise ValueError for a sampler or a grid that a class cannot be given."""
+    if name in EDM and sampler in COUNT_STEPS:
+        fit = ", ".join(key for key in SAMPLERS if key not in COUNT_STEPS)
+        raise ValueError(f"sampler {sampler} counts training steps, which an EDM model does not have; accepted: {fit}")
+    if name == "IPNDMScheduler" and sampler not in (None, "ipndm"):
+        raise ValueError(f"a model with the schedule of IPNDMScheduler takes the sampler ipndm, not {sampler}")
+    if name in INVERSE and (sampler or (grid and grid not in SPACINGS)):
+        raise ValueError(f"{name} walks up its own grid, one of {', '.join(SPACINGS)}, with its own sampler")
 
 
 def sampler_of(name: str, own: Config) -> tuple[str, Config]:
@@ -75,8 +103,22 @@ def sampler_of(name: str, own: Config) -> tuple[str, Config]:
             return ("plms" if own["skip_prk_steps"] else "pndm"), {}
         case "DDPMScheduler":
             return "ddpm", {"large_variance": own["variance_type"] == "fixed_large"}
-        case "DPMSolverMultistepScheduler" | "DPMSolverSinglestepScheduler":
-            return dpm_solver(name, own)
+        case "UnCLIPScheduler":
+            return "ddpm", {}
+        case "DDIMInverseScheduler":
+            return "ddim", {}
+        case "EDMEulerScheduler":
+            return "euler", {}
+        case "IPNDMScheduler":
+            return "ipndm", {}
+        case "SASolverScheduler":
+            return "sa_solver", {
+                "predictor_order": own["predictor_order"],
+                "corrector_order": own["corrector_order"],
+                "tau": own["tau_func"] or 1.0,
+                "lower_order_final": own["lower_order_final"],
+                "of_noise": own["algorithm_type"] == "noise_prediction",
+            }
         case "UniPCMultistepScheduler":
             return "unipc", {
                 "order": own["solver_order"],
@@ -89,6 +131,8 @@ def sampler_of(name: str, own: Config) -> tuple[str, Config]:
             return "deis", {"order": own["solver_order"], "lower_order_final": own["lower_order_final"]}
         case "LCMScheduler":
             return "lcm", {"timestep_scaling": own["timestep_scaling"]}
+    if "algorithm_type" in own:
+        return dpm_solver(name, own)
     return next(key for key, entry in SAMPLERS.items() if entry.home == name), {}
 
 
@@ -101,7 +145,7 @@ def dpm_solver(name: str, own: Config) -> tuple[str, Config]:
         "lower_order_final": own["lower_order_final"],
         "of_noise": own["algorithm_type"] == "dpmsolver",
     }
-    if options["of_noise"] and own["final_sigmas_type"] == "zero":
+    if options["of_noise"] and own.get("final_sigmas_type") == "zero":
         raise ValueError("scheduler config: algorithm_type='dpmsolver' needs final_sigmas_type='sigma_min', not 'zero'")
     if name == "DPMSolverSinglestepScheduler":
         return "dpmpp_2s", options
@@ -123,18 +167,41 @@ def chosen_grid(name: str, own: Config, grid: str | Grid | None) -> tuple[str, G
     """The name and the function of the grid a config asks for, unless another is given."""
     if callable(grid):
         return "given", grid
+    if name in INVERSE:
+        return rising_grid(name, own, grid)
     if grid is not None:
         return grid, spacing(name, grid) if grid in SPACINGS else GRIDS[grid]
+    if name in EDM:
+        return own["sigma_schedule"], grid_of(own)
+    if name == "IPNDMScheduler":
+        return "trailing", even_turn
     if name in DISTILLED:
         return "distilled", partial(grids.distilled, of=own["original_inference_steps"])
     kind = own.get("timestep_spacing", "linspace")
     base = spacing(name, kind)
     if (curve := curve_of(own)) is None:
         return kind, base
+    return curve, curve_grid(name, own, curve, base)
+
+
+def curve_grid(name: str, own: Config, curve: str, base: Grid) -> Grid:
+    """The grid of a curve that a ``use_*`` switch asks for."""
     between = None if name in SOLVERS else base  # where the ends of the curve are
     told = told_of(name, curve, own)
     highest, lowest = own.get("sigma_max"), own.get("sigma_min")
-    return curve, partial(by_sigma, curve=CURVES[curve], between=between, told=told, highest=highest, lowest=lowest)
+    return partial(by_sigma, curve=CURVES[curve], between=between, told=told, highest=highest, lowest=lowest)
+
+
+def rising_grid(name: str, own: Config, grid: str | None) -> tuple[str, Grid]:
+    """The grid of a class that walks from image to noise."""
+    kind = grid or own["timestep_spacing"]
+    base = spacing(name, kind)
+    if name == "DDIMInverseScheduler":
+        return kind, Upward(base)
+    if curve := None if grid else curve_of(own):
+        return curve, Rising(curve_grid(name, own, curve, base))
+    begins = {"linspace": 0, "leading": own["steps_offset"]}
+    return kind, Rising(base, begins.get(kind))
 
 
 CURVES = {"karras": grids.karras, "exponential": grids.exponential, "beta": grids.beta, "lu": grids.exponential}
@@ -163,8 +230,15 @@ def end_of(name: str, own: Config) -> End:
         return final_end
     if name == "TCDScheduler":
         return first_step_end
-    if own.get("final_sigmas_type") == "sigma_min" or name == "DEISMultistepScheduler":
-        stays = name in ("DEISMultistepScheduler", "UniPCMultistepScheduler") and curve_of(own)
+    if name == "DDIMInverseScheduler":
+        return told_end
+    if name == "DPMSolverMultistepInverseScheduler":
+        return same_end if curve_of(own) else noisiest_end
+    if name in EDM:
+        return same_end if own["final_sigmas_type"] == "sigma_min" else clean_end
+    never_clean = ("DEISMultistepScheduler", "SASolverScheduler")
+    if own.get("final_sigmas_type") == "sigma_min" or name in never_clean:
+        stays = name in (*never_clean, "UniPCMultistepScheduler") and curve_of(own)
         return same_end if stays else first_step_end
     return clean_end
 
@@ -183,10 +257,16 @@ def clip_of(name: str, own: Config) -> Callable[[Denoise], Denoise] | None:
     """What a class does to x0; TCD has the keys but does nothing."""
     if name == "TCDScheduler":
         return None
-    keep_eps = name == "DDIMScheduler"
+    keep_eps = name in ("DDIMScheduler", "DDIMInverseScheduler")
     if own.get("thresholding"):
         ratio, limit = own["dynamic_thresholding_ratio"], own["sample_max_value"]
         return partial(thresholded, ratio=ratio, limit=limit, keep_eps=keep_eps)
     if own.get("clip_sample"):
         return partial(clipped, limit=own["clip_sample_range"], keep_eps=keep_eps)
     return None
+
+
+def units_of(name: str, own: Config) -> Callable[[Denoise], Denoise]:
+    """What goes around the denoiser of an EDM model: its units, and outside them what the class does to x0."""
+    units, limit = in_data_units(own["sigma_data"]), clip_of(name, own)
+    return (lambda denoise: limit(units(denoise))) if limit else units

@@ -7,11 +7,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sukashi.diffusion.from_config import plan_from_config
+from sukashi.diffusion.edm import EDM
+from sukashi.diffusion.from_config import INVERSE, OWN_SCHEDULE, plan_from_config
 from sukashi.diffusion.grids import Grid
 from sukashi.diffusion.plan import Plan
 from sukashi.diffusion.registry import GRIDS, SAMPLERS
-from sukashi.diffusion.scheduler_config import DEFAULTS, SAME_AS, SCHEDULE, Config, complete
+from sukashi.diffusion.scheduler_config import DEFAULTS, SAME_AS, SCHEDULE, Config, class_of, complete
 
 ALSO = {
     "euler_a": ["Euler ancestral"],
@@ -24,6 +25,7 @@ ALSO = {
     "dpmpp_2m_sde_heun": ["dpmpp_2m_sde_heun_gpu"],
     "dpmpp_3m_sde": ["dpmpp_3m_sde_gpu"],
     "unipc": ["uni_pc_bh2", "UniPC multistep"],
+    "sa_solver": ["SA Solver"],
 }
 """Other names of samplers, besides their keys, their A1111 labels and diffusers' classes."""
 
@@ -37,6 +39,7 @@ GRID_ALSO = {
 }
 """Other names of grids, besides their keys."""
 
+NOISE_KEYS = ("num_train_timesteps", "prediction_type", "sigma_min", "sigma_max", "sigma_data", "sigma_schedule", "rho")
 MODEL_KEYS = (
     *SCHEDULE,
     "rescale_betas_zero_snr",
@@ -82,10 +85,13 @@ def resolve(
         options: of the sampler: eta, s_churn, order ...
 
     Raises:
-        ValueError: for a name or an option that is not known, listing those that are.
+        ValueError: for a name or an option that is not known, listing those that are, and for a class that does not
+            sample or does not fit the model.
 
     """
     home = diffusers_class(name)
+    if home:
+        check_class(home, class_of(config or {}))
     key, in_name = (None, None) if home else split(name)
     if isinstance(grid, str) and plain(grid) == "automatic":
         grid = in_name or (SAMPLERS[key].automatic if key else None)
@@ -93,8 +99,23 @@ def resolve(
     return plan_from_config(base, sampler=key, grid=grid_key(grid) if grid else in_name, options=options)
 
 
+def check_class(home: str, model: str | None) -> None:
+    """Raise ValueError for a scheduler class that walks up, and for one that cannot have a model's noise schedule."""
+    if home in INVERSE:
+        raise ValueError(f"{home} walks from a picture to noise; see sukashi.diffusion.inversion.invert")
+    if model and OWN_SCHEDULE.get(home) is not OWN_SCHEDULE.get(model):
+        raise ValueError(
+            f"{home} does not know the noise this model was trained with ({model}); name a sampler instead"
+        )
+
+
 def model_config(key: str, config: Mapping[str, Any]) -> Config:
     """The config that makes a sampler's home class that sampler, for the model that ``config`` belongs to."""
+    if (known := class_of(config)) in OWN_SCHEDULE:
+        facts = {name: config[name] for name in NOISE_KEYS if name in config}
+        if known in EDM:  # the second of them is DPM++, the first Euler's method, which can make way for any other
+            known = EDM[SAMPLERS[key].home == SAMPLERS["dpmpp_2m"].home]
+        return {**facts, **SAMPLERS[key].preset, "_class_name": known}
     model = complete(config)
     facts = {"clip_sample": False} | {name: model[name] for name in MODEL_KEYS if name in model}
     facts |= {"timestep_spacing": config["timestep_spacing"]} if config.get("timestep_spacing") else {}

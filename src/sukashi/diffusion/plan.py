@@ -71,7 +71,7 @@ class Plan:
     def stochastic(self) -> bool:
         """Whether a run draws fresh noise on its way."""
         options = {**SAMPLERS[self.sampler].options, **self.options}
-        return bool(options.get("eta", SAMPLERS[self.sampler].noisy) or options.get("s_churn"))
+        return bool(options.get("eta", options.get("tau", SAMPLERS[self.sampler].noisy)) or options.get("s_churn"))
 
     def levels(
         self, n: int = 0, *, timesteps: Iterable[float] | None = None, sigmas: Iterable[float] | None = None

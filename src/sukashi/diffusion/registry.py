@@ -7,7 +7,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from sukashi.diffusion import consistency, grids, multistep, pndm, samplers, sde
+from sukashi.diffusion import consistency, grids, ipndm, multistep, pndm, sa_solver, samplers, sde
 from sukashi.diffusion.grids import Grid, by_sigma
 from sukashi.diffusion.types import Step
 
@@ -104,6 +104,8 @@ SAMPLERS: dict[str, Sampler] = {
     ),
     "unipc": Sampler(multistep.unipc, "UniPC", "UniPCMultistepScheduler"),
     "deis": Sampler(multistep.deis, "DEIS", "DEISMultistepScheduler"),
+    "sa_solver": Sampler(sa_solver.sa_solver, "SA-Solver", "SASolverScheduler", noisy=True),
+    "ipndm": Sampler(ipndm.ipndm, "iPNDM", "PNDMScheduler", automatic="leading"),
     "lcm": Sampler(consistency.lcm, "LCM", "LCMScheduler", automatic="distilled", noisy=True),
     "tcd": Sampler(consistency.tcd, "TCD", "TCDScheduler", automatic="distilled", noisy=True),
 }

@@ -27,7 +27,7 @@ def ddim(denoise: Denoise, x: Tensor, levels: Sequence[Level], noise: Noise, *, 
     """DDIM (Song et al. 2021, arXiv:2010.02502, eq. 12). eta=0 is Euler's method; eta=1 is DDPM, and 'Euler a'."""
     for now, to in pairwise(levels):
         p = denoise(x, now)
-        fresh = eta * to.sigma / now.sigma * math.sqrt(max(0.0, 1 - (now.alpha / to.alpha) ** 2))
+        fresh = eta * to.sigma / now.sigma * math.sqrt(max(0.0, 1 - (now.alpha / to.alpha) ** 2)) if eta else 0.0
         x_next = to.alpha * p.x0 + math.sqrt(max(0.0, to.sigma**2 - fresh**2)) * p.eps
         if fresh:
             x_next = x_next + fresh * noise()

@@ -15,7 +15,7 @@ from torch import Tensor
 from sukashi.diffusion.scheduler_config import class_of, complete
 from sukashi.diffusion.types import CLEAN, Level
 
-EXACT_ZERO = (None, "DDIMScheduler", "DDPMScheduler", "LCMScheduler", "TCDScheduler")
+EXACT_ZERO = (None, "DDIMScheduler", "DDPMScheduler", "LCMScheduler", "TCDScheduler", "DDIMInverseScheduler")
 TINY_SIGNAL = 2.0**-24  # the smallest half-precision number: sigma / alpha = 4096 instead of infinity
 
 
@@ -103,7 +103,7 @@ def betas(config: Mapping[str, Any]) -> Tensor:
     """
     if config.get("trained_betas") is not None:
         return torch.tensor(config["trained_betas"], dtype=torch.float32)
-    n, lo, hi = config["num_train_timesteps"], config["beta_start"], config["beta_end"]
+    n, lo, hi = config["num_train_timesteps"], config.get("beta_start", 0.0), config.get("beta_end", 0.0)
     if config["beta_schedule"] == "linear":
         return torch.linspace(lo, hi, n, dtype=torch.float32)
     if config["beta_schedule"] == "scaled_linear":

@@ -54,6 +54,16 @@ CONSISTENCY: Config = {
     "steps_offset": 0,
     "timestep_scaling": 10.0,
 }
+EDM: Config = {
+    "sigma_min": 0.002,
+    "sigma_max": 80.0,
+    "sigma_data": 0.5,
+    "sigma_schedule": "karras",
+    "num_train_timesteps": 1000,
+    "prediction_type": "epsilon",
+    "rho": 7.0,
+    "final_sigmas_type": "zero",
+}
 STABLE_DIFFUSION: Config = {
     **SCHEDULE,
     **LATENT,
@@ -147,6 +157,62 @@ DEFAULTS: dict[str, Config] = {
     },
     "LCMScheduler": CONSISTENCY,
     "TCDScheduler": CONSISTENCY,
+    "SASolverScheduler": {
+        **SCHEDULE,
+        **THRESHOLD,
+        **RAMPS,
+        **SPACING,
+        "predictor_order": 2,
+        "corrector_order": 2,
+        "tau_func": None,
+        "algorithm_type": "data_prediction",
+        "lower_order_final": True,
+        "use_flow_sigmas": False,
+        "flow_shift": 1.0,
+        "lambda_min_clipped": -math.inf,
+        "variance_type": None,
+    },
+    "IPNDMScheduler": {"num_train_timesteps": 1000, "trained_betas": None},
+    "UnCLIPScheduler": {
+        **CLIP,
+        "num_train_timesteps": 1000,
+        "variance_type": "fixed_small_log",
+        "prediction_type": "epsilon",
+        "beta_schedule": "squaredcos_cap_v2",
+    },
+    "EDMEulerScheduler": EDM,
+    "EDMDPMSolverMultistepScheduler": {
+        **EDM,
+        **THRESHOLD,
+        "solver_order": 2,
+        "algorithm_type": "dpmsolver++",
+        "solver_type": "midpoint",
+        "lower_order_final": True,
+        "euler_at_final": False,
+    },
+    "DDIMInverseScheduler": {
+        **SCHEDULE,
+        **CLIP,
+        **SPACING,
+        **ZERO_SNR,
+        "set_alpha_to_one": True,
+        "timestep_spacing": "leading",
+    },
+    "DPMSolverMultistepInverseScheduler": {
+        **SCHEDULE,
+        **THRESHOLD,
+        **RAMPS,
+        **SPACING,
+        "solver_order": 2,
+        "algorithm_type": "dpmsolver++",
+        "solver_type": "midpoint",
+        "lower_order_final": True,
+        "euler_at_final": False,
+        "use_flow_sigmas": False,
+        "flow_shift": 1.0,
+        "lambda_min_clipped": -math.inf,
+        "variance_type": None,
+    },
 }
 """The constructor arguments of diffusers 0.42.1's schedulers for Stable Diffusion (a test compares them)."""
 
@@ -163,6 +229,9 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
     "algorithm_type": ("dpmsolver++", "sde-dpmsolver++", "dpmsolver", "deis"),
     "solver_type": SOLVERS,
     "solver_order": (1, 2, 3),
+    "predictor_order": (1, 2, 3, 4),
+    "corrector_order": (0, 1, 2, 3, 4),
+    "sigma_schedule": ("karras", "exponential"),
     "final_sigmas_type": ("zero", "sigma_min"),
     "lambda_min_clipped": (-math.inf, "-inf"),
     "use_flow_sigmas": (False, None),
@@ -172,6 +241,23 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
     "noise_sampler_seed": (None,),
 }
 """Keys of which we honour some values only; every other key of a class is honoured at any value."""
+
+ACCEPTED_BY: dict[str, dict[str, tuple[Any, ...]]] = {
+    "SASolverScheduler": {"algorithm_type": ("data_prediction", "noise_prediction"), "variance_type": (None,)},
+    "IPNDMScheduler": {"trained_betas": (None,)},
+    "UnCLIPScheduler": {
+        "variance_type": ("fixed_small_log", "learned_range"),
+        "beta_schedule": ("squaredcos_cap_v2",),
+    },
+    "EDMEulerScheduler": {"prediction_type": ("epsilon", "v_prediction")},
+    "EDMDPMSolverMultistepScheduler": {
+        "prediction_type": ("epsilon", "v_prediction"),
+        "algorithm_type": ("dpmsolver++", "sde-dpmsolver++", "deis"),
+    },
+    "DDIMInverseScheduler": {"timestep_spacing": ("leading", "trailing")},
+    "DPMSolverMultistepInverseScheduler": {"algorithm_type": ("dpmsolver++", "dpmsolver", "deis")},
+}
+"""What a class honours of a key where that is not what others do."""
 
 
 def class_of(config: Mapping[str, Any]) -> str | None:
@@ -194,9 +280,10 @@ def complete(config: Mapping[str, Any]) -> Config:
     name = class_of(config)
     own = DEFAULTS[name] if name else STABLE_DIFFUSION
     known = {key for defaults in DEFAULTS.values() for key in defaults}
+    honoured = {**ACCEPTED, **ACCEPTED_BY.get(name or "", {})}
     for key, value in config.items():
-        if key in own and key in ACCEPTED and value not in ACCEPTED[key]:
-            accepted = ", ".join(map(repr, ACCEPTED[key]))
+        if key in own and key in honoured and value not in honoured[key]:
+            accepted = ", ".join(map(repr, honoured[key]))
             raise ValueError(f"scheduler config: {key}={value!r} is not supported; accepted: {accepted}")
         if key not in known and not key.startswith("_") and value is not None and value is not False:
             raise ValueError(f"scheduler config: unknown key {key}={value!r}")
