@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -35,9 +35,14 @@ from sukashi.run import Result, Run
 from sukashi.seeds import first_noise, requests_of
 from sukashi.settings import Settings
 from sukashi.sizes import sized, told_sizes
-from sukashi.text import SYNTAX, encode_text
+from sukashi.text import SYNTAX, TextEmbedding, encode_text
 from sukashi.weights.parts import Parts
 
+if TYPE_CHECKING:
+    from sukashi.prompts.encode import Encoded
+    from sukashi.prompts.told import Told
+
+Prompt = str | Sequence[str] | Conditioning
 Prepare = Callable[["Pipeline", Settings, Sequence[int], Plan, list[str]], Task]
 """(pipe, what is asked with every default filled in, seeds, plan, notes to add to) -> a task made ready."""
 
@@ -64,6 +69,7 @@ class Pipeline(Holder, LoraHolder):
         self.defaults = dict(defaults)
         self.unknown_words = unknown_words
         self.size_numbers = parts.family.size_numbers
+        self.tokens = min(parts.tokenizers[0].length, parts.text_encoders[0].config.positions)  # in one chunk
 
     @property
     def device(self) -> torch.device:
@@ -163,14 +169,19 @@ class Pipeline(Holder, LoraHolder):
 
     # ------------------------------------------------------------------------------------------------- the whole run
 
-    def steps(self, prompt: str | Sequence[str] = "", prepare: Prepare | None = None, **options: Any) -> Run:
+    def steps(self, prompt: Prompt = "", prepare: Prepare | None = None, **options: Any) -> Run:
         """A run to be iterated step by step; options are the fields of ``Settings``.
 
-        It is text-to-image unless ``prepare`` makes another task ready (see ``sukashi.tasks``).
+        ``prompt`` and ``negative_prompt`` may be what ``encode_prompt`` gives. It is text-to-image unless ``prepare`` makes another task ready (see ``sukashi.tasks``).
 
         >>> for step in pipe.steps("a cat", steps=20):  # doctest: +SKIP
         ...     print(step.now.t, step.prediction.x0.std())
         """
+        given: dict[str, Conditioning] = {}
+        if isinstance(prompt, Conditioning) or isinstance(options.get("negative_prompt"), Conditioning):
+            from sukashi.prompts.given import named
+
+            prompt, options, given = named(prompt, options)
         asked = Settings(**options).filled(self.defaults)
         width, height, n, _ = asked.numbers()
         prompts = [p for p in ([prompt] if isinstance(prompt, str) else prompt) for _ in range(asked.count)]
@@ -181,28 +192,37 @@ class Pipeline(Holder, LoraHolder):
         asked = replace(asked, variation_seed=requests[0].variation_seed) if asked.variation and requests else asked
         seeds = [request.seed or 0 for request in requests]
         shape, plan = self.latent_shape(width, height), self.plan(asked)
-        notes = self.remarks(prompts, task=prepare is not None)
-        told: dict[str, Any] = {"clip_skip": asked.clip_skip, "size": (width, height), "notes": notes}
-        wanted = self.encode_prompt(prompts, **told)
-        unwanted = self.encode_prompt([asked.negative_prompt] * len(prompts), **told)
+        script, notes = list["Told"](), list[str]()
+        task = prepare(self, asked, seeds, plan, notes) if prepare else None
+        levels = task.levels[task.first : task.last + 1] if task else plan.levels(n)
+        how: dict[str, Any] = {"emphasis": asked.emphasis, "truncate": asked.truncate, "clip_skip": asked.clip_skip}
+        how |= {"size": (width, height), "notes": notes}
+        texts = [text for text in (*prompts, asked.negative_prompt) if text]
+        long = not asked.truncate and any(self.parts.tokenizers[0].cut(text, self.tokens) for text in texts)
+        if given or long or (asked.emphasis != "none" and SYNTAX.search("\n".join(texts))):
+            from sukashi.prompts.reading import read_run, words_of
+
+            encode = lambda said, chunks: self.encode_prompt(said, chunks=chunks, **how)  # noqa: E731
+            script = read_run(self.parts, prompts, asked, levels, encode, given)
+            wanted, unwanted = script[0].wanted[0][0], script[0].unwanted
+            notes[:0] = self.remarks(words_of(prompts, asked.emphasis, n), task=task is not None)
+        else:
+            notes[:0] = self.remarks(prompts, task=task is not None)
+            wanted = self.encode_prompt(prompts, **how)
+            unwanted = self.encode_prompt([asked.negative_prompt] * len(prompts), **how)
         if self.size_numbers:  # SDXL
             wanted, unwanted = sized(wanted, asked), sized(unwanted, asked, unwanted=True)
+            script = [one.mapped(lambda c: sized(c, asked), lambda c: sized(c, asked, unwanted=True)) for one in script]
+        script = [] if len(script) == 1 and script[0].alone else script
         if asked.negative_start:
             x = self.get_latents(width, height, seeds=seeds, rng=asked.rng)
             asked = settled_start(asked, self.unet, plan, prompts, wanted, unwanted, x, notes)
             requests = [replace(request, negative_start=asked.negative_start) for request in requests]
         facts: dict[str, Any] = {"requests": requests, "sampler": plan.sampler, "grid": plan.grid, "notes": notes}
-        if prepare:
-            task = prepare(self, asked, seeds, plan, notes)
+        if task:
             facts |= {"task": task.name, "options": task.options, "calls": task.calls}
-            levels = task.levels[task.first : task.last + 1]
-            return Run(
-                levels=levels,
-                x=task.begin().x,
-                walk=lambda: self.walk(task, plan, wanted, unwanted, asked, notes),
-                **facts,
-            )
-        levels = plan.levels(n)
+            walk_task = partial(self.walk, task, plan, wanted, unwanted, asked, notes, script)
+            return Run(levels=levels, x=task.begin().x, walk=walk_task, **facts)
 
         def start() -> tuple[Tensor, Noise]:
             draw = of_any_shape(seeds, asked.rng, self.device)
@@ -211,22 +231,31 @@ class Pipeline(Holder, LoraHolder):
 
         def walk() -> Iterator[Step]:
             x, noise = start()
-            return plan.run(self.denoiser(wanted, unwanted, asked, notes, levels=levels), x, levels, noise)
+            denoise = self.denoiser(wanted, unwanted, asked, notes, levels=levels, script=script)
+            return plan.run(denoise, x, levels, noise)
 
         return Run(levels=levels, x=start()[0], walk=walk, calls=plan.calls(n), **facts)
 
     def walk(
-        self, task: Task, plan: Plan, wanted: Conditioning, unwanted: Conditioning, asked: Settings, notes: list[str]
+        self,
+        task: Task,
+        plan: Plan,
+        wanted: Conditioning,
+        unwanted: Conditioning,
+        asked: Settings,
+        notes: list[str],
+        script: Sequence[Told] = (),
     ) -> Iterator[Step]:
         """Start the sampler where a task begins."""
         begun = task.begin()
         wanted, unwanted = begun.tell(wanted), begun.tell(unwanted)
         levels = task.levels[task.first : task.last + 1]
-        denoise = self.denoiser(wanted, unwanted, asked, notes, task.guide, levels=levels)
+        script = [one.mapped(begun.tell) for one in script]
+        denoise = self.denoiser(wanted, unwanted, asked, notes, task.guide, levels=levels, script=script)
         steps = plan.run(begun.wrap(denoise) if begun.wrap else denoise, begun.x, task.levels, begun.noise, task.first)
         return islice(steps, task.last - task.first)
 
-    def __call__(self, prompt: str | Sequence[str] = "", **options: Any) -> Result:
+    def __call__(self, prompt: Prompt = "", **options: Any) -> Result:
         """Draw: exhaust ``steps`` and decode. ``.images`` of the result are PIL pictures."""
         start = time.perf_counter()
         run = self.steps(prompt, **options)
@@ -268,13 +297,17 @@ class Pipeline(Holder, LoraHolder):
         guide: Guide | None = None,
         *,
         levels: Sequence[Level],
+        script: Sequence[Told] = (),
     ) -> Denoise:
-        """The U-Net, guarded against NaN and guided as the settings say, or as a task's ``guide`` does."""
+        """The U-Net, guarded against NaN and guided as the settings say, or as a task's ``guide`` does.
+
+        A ``script`` goes before ``wanted`` and ``unwanted``: what is told when, where a prompt changes or is several.
+        """
         call: Callable[..., Tensor] = lambda net, *inputs, **named: net(*inputs, **named)  # noqa: E731
         guard = partial(guarded, call=call, name="U-Net", notes=notes)
         unet, around, empty, negative = guard(self.unet), guard, None, None
         held = (settings.negative_start, settings.negative_stop, settings.negative_scale)
-        if settings.guide or held != (0, None, None):
+        if settings.guide or held != (0, None, None) or script:
             empty, negative = self.silence(wanted, settings), unwanted if settings.negative_prompt else None
         if self.uses or settings.controls:
             acts = acts_of(self.uses, settings, levels, notes)
@@ -282,15 +315,20 @@ class Pipeline(Holder, LoraHolder):
             unet, wanted = around(self.unet), tell(wanted, acts, wanted=True)
             unwanted = unwanted and tell(unwanted, acts, wanted=False)
             empty, negative = (one and tell(one, acts, wanted=False) for one in (empty, negative))
+            as_wanted, as_unwanted = (partial(tell, acts=acts, wanted=which) for which in (True, False))
+            script = [one.mapped(as_wanted, as_unwanted) for one in script]
         guidance = settings.numbers()[3]
         if width := self.unet.config.guidance_dim:  # an LCM is told the scale and needs no second branch
             told = embed_guidance(guidance, width, len(wanted.context)).to(wanted.context)
             wanted, unwanted = replace(wanted, guidance=told), None
+            script = [one.mapped(partial(replace, guidance=told), lambda given: given) for one in script]
         predicts = self.published.schedule.predicts
         if empty is not None:
             if guide:
-                raise ValueError("this task has guidance of its own; negative windows, scales and guide are not for it")
-            stretches = [(0.0, [(wanted, 1.0)], negative)]
+                raise ValueError("this task has guidance of its own; negative windows, scales, guide, AND and [a:b:c] are not")
+            said = settings.negative_prompt is not None
+            stretches = [(one.lowest, one.wanted, one.unwanted if said else None) for one in script]
+            stretches = stretches or [(0.0, [(wanted, 1.0)], negative)]
             return steered_as(settings, self.unet, around, self.plan(settings), levels, stretches, empty)
         if guide and unwanted is not None:
             return guide(unet, predicts, wanted, unwanted, guidance)
@@ -298,7 +336,8 @@ class Pipeline(Holder, LoraHolder):
 
     def silence(self, wanted: Conditioning, settings: Settings) -> Conditioning:
         """The empty prompt in the place of ``wanted``, as long and with everything else that the U-Net is told."""
-        nothing = self.encode_prompt([None] * len(wanted.context), clip_skip=settings.clip_skip)
+        chunks, nobody = wanted.context.shape[1] // self.tokens, [None] * len(wanted.context)
+        nothing = self.encode_prompt(nobody, clip_skip=settings.clip_skip, chunks=chunks)
         return replace(wanted, context=nothing.context, pooled=nothing.pooled)
 
     def finish(self, run: Run, x: Tensor, start: float) -> Result:

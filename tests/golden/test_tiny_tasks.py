@@ -25,8 +25,22 @@ CASES = {
     "test_stable_diffusion_img2img_multiple_init_images__tiny-sd-img2img": "image_to_image",
     "test_stable_diffusion_img2img_negative_prompt__tiny-sd-img2img": "image_to_image",
     "test_stable_diffusion_inpaint__tiny-sd2-inpaint9": "inpaint",
+    "test_stable_diffusion_depth2img_default_case__tiny-sd2-depth": "depth_to_image",
+    "test_stable_diffusion_depth2img_negative_prompt__tiny-sd2-depth": "depth_to_image",
+    "test_stable_diffusion_depth2img_pil__tiny-sd2-depth": "depth_to_image",
+    "test_stable_diffusion_pix2pix_default_case__tiny-pix2pix8": "instruct",
+    "test_stable_diffusion_pix2pix_euler__tiny-pix2pix8": "instruct",
+    "test_stable_diffusion_pix2pix_multiple_init_images__tiny-pix2pix8": "instruct",
+    "test_stable_diffusion_upscale_prompt_embeds__tiny-upscaler": "upscale",
+    "test_stable_diffusion_xl_img2img_euler__tiny-sdxl-img2img": "image_to_image",
 }
-ARGUMENTS = {"num_inference_steps": "steps", "guidance_scale": "guidance", "mask_image": "mask"}
+PROMPT = "A painting of a squirrel eating a burger"
+ARGUMENTS = {
+    "num_inference_steps": "steps",
+    "guidance_scale": "guidance",
+    "mask_image": "mask",
+    "image_guidance_scale": "image_guidance",
+}
 SAME = ("prompt", "negative_prompt", "strength", "noise_level", "image")
 ENCODED = "trace.vae.encoder0.out"
 ONE_COLOUR = 5e-3  # a group norm of a picture of one colour divides by almost nothing: theirs is that far from float64
@@ -46,11 +60,18 @@ def arguments(inputs: dict[str, Any], recorded: Any) -> dict[str, Any]:
     asked: dict[str, Any] = {"seed": inputs["generator"]["generator_seed"]}
     for name, value in inputs.items():
         if name in ARGUMENTS or name in SAME:
-            asked[ARGUMENTS.get(name, name)] = pictures(value, recorded) if isinstance(value, dict) else value
+            asked[ARGUMENTS.get(name, name)] = pictures(value, recorded)
+    if "prompt_embeds" in inputs:
+        asked["prompt"] = PROMPT  # the embeddings of the second call are those of the first one's prompt
     return asked
 
 
-def pictures(value: dict[str, Any], recorded: Any) -> Any:
+def pictures(value: Any, recorded: Any) -> Any:
+    """Recorded arrays as pictures; anything else as it is."""
+    if isinstance(value, list):
+        return [pictures(each, recorded) for each in value]
+    if not isinstance(value, dict):
+        return value
     array = recorded[value["array"]]
     return torch.from_numpy(array) if value["kind"] == "tensor" else Image.fromarray(array)
 
@@ -58,9 +79,23 @@ def pictures(value: dict[str, Any], recorded: Any) -> Any:
 def exactly(monkeypatch: pytest.MonkeyPatch, inputs: dict[str, Any], recorded: Any) -> None:
     """Recorded pictures in floats are not rounded to bytes on their way in; noise is drawn as the test drew it."""
     monkeypatch.setattr(latents, "of_any_shape", one_generator)
-    if inputs["image"].get("kind") == "tensor":
+    if isinstance(inputs["image"], dict) and inputs["image"]["kind"] == "tensor":
         exact = torch.from_numpy(recorded[inputs["image"]["array"]]) * 2 - 1
         monkeypatch.setattr(latents, "images_of", lambda pictures: exact[: len(pictures)])
+
+
+def besides(task: str, recorded: Any) -> dict[str, Any]:
+    """What our tasks are told that diffusers does by itself, or by a network that is not among the files."""
+    if task == "inpaint":
+        return {"paste_back": False}
+    return {"depth": recorded["trace.unet0.sample"][0, 4]} if task == "depth_to_image" else {}
+
+
+def negative_first(inputs: dict[str, Any], recorder: Recorder) -> dict[str, torch.Tensor]:
+    """With embeddings given, the negative prompt is the first (and only) one that diffusers encodes."""
+    second = "text_encoder1."
+    renamed = {key.replace("1.", "0."): value for key, value in recorder.seen.items() if key.startswith(second)}
+    return renamed if "prompt_embeds" in inputs else {}
 
 
 def one_colour(recorded: Any) -> torch.Tensor | None:
@@ -78,9 +113,9 @@ def test_recorded_pipelines_are_drawn_again(case: str, shared_data: Path, monkey
         with np.load(root / "cases" / case / call["arrays"]) as recorded:
             exactly(monkeypatch, call["inputs"], recorded)
             with Recorder(pipe, one_colour(recorded)) as recorder:
-                whole = {"paste_back": False} if CASES[case] == "inpaint" else {}
-                result = getattr(tasks, CASES[case])(pipe, **arguments(call["inputs"], recorded), **whole)
-            far = dict(stages(recorded, recorder.seen))
+                asked = arguments(call["inputs"], recorded) | besides(CASES[case], recorded)
+                result = getattr(tasks, CASES[case])(pipe, **asked)
+            far = dict(stages(recorded, recorder.seen | negative_first(call["inputs"], recorder)))
             out = recorded["out"] if recorded["out"].shape[-1] == 3 else recorded["out"].transpose(0, 2, 3, 1)
         drawn = np.stack([np.asarray(picture) / 255 for picture in result.images])
         assert drawn.shape == out.shape

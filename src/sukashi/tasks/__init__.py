@@ -7,11 +7,14 @@ that ``replay`` finds the one that drew a picture.
 from __future__ import annotations
 
 from sukashi.tasks.comparing import Comparison, compare
+from sukashi.tasks.depth import depth_to_image
 from sukashi.tasks.driving import Show
 from sukashi.tasks.image import image_to_image
 from sukashi.tasks.inpaint import inpaint
+from sukashi.tasks.instruct import instruct
 from sukashi.tasks.replaying import TASKS, replay
 from sukashi.tasks.saving import fingerprint, grid_label, infotext, sampler_label, save
+from sukashi.tasks.upscale import upscale
 from sukashi.tasks.words import text_to_image
 
 __all__ = [
@@ -19,13 +22,16 @@ __all__ = [
     "Comparison",
     "Show",
     "compare",
+    "depth_to_image",
     "fingerprint",
     "grid_label",
     "image_to_image",
     "infotext",
     "inpaint",
+    "instruct",
     "replay",
     "sampler_label",
     "save",
     "text_to_image",
+    "upscale",
 ]

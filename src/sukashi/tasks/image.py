@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from torch import Tensor
+
 from sukashi.beginning import Beginning, Task
 from sukashi.diffusion.plan import Plan
 from sukashi.opening import Opened, Source, open_all
 from sukashi.pipeline import Pipeline
 from sukashi.run import Result
+from sukashi.seeds import first_noise
 from sukashi.settings import Settings
 from sukashi.tasks import latents
 from sukashi.tasks.driving import Show, paired, perform, spread_over
@@ -65,9 +68,15 @@ def noised(
     records: Sequence[dict[str, Any]],
     strength: float,
     exact: bool,
+    *,
+    name: str = "image-to-image",
+    extra: Tensor | None = None,
 ) -> Task:
-    """Pictures of the size that is drawn, noised to the level where the last ``strength`` of the steps begins."""
-    refuse_channels(pipe, 4, "image-to-image")
+    """Pictures of the size that is drawn, noised to the level where the last ``strength`` of the steps begins.
+
+    ``extra`` (B, C', h, w) are channels beside the latent.
+    """
+    refuse_channels(pipe, 4 + (0 if extra is None else extra.shape[1]), name)
     n = asked.numbers()[2]
     total, run = steps_of(n, strength, exact, plan.schedule.steps)
     notes.append(told(total, run, strength, n))
@@ -80,13 +89,14 @@ def noised(
         draw = source(pipe, asked, seeds)
         clean = posterior.sample(draw)
         if not run:
-            return Beginning(x=clean, noise=lambda: draw(shape))
+            return Beginning(x=clean, noise=lambda: draw(shape), extra=extra)
         level = plan.begin(levels, total - run)
-        return Beginning(x=level.alpha * clean + level.sigma * draw(shape), noise=lambda: draw(shape))
+        x = level.alpha * clean + level.sigma * first_noise(asked, draw, shape, pipe.device)
+        return Beginning(x=x, noise=lambda: draw(shape), extra=extra)
 
     rows = spread_over(records, len(seeds))
     where = {"levels": levels, "first": total - run, "last": total, "calls": calls_of(plan, total, run)}
-    return Task(name="image-to-image", begin=begin, options=rows, **where)
+    return Task(name=name, begin=begin, options=rows, **where)
 
 
 def as_they_were(result: Result, pictures: Sequence[Opened]) -> Result:

@@ -19,6 +19,7 @@ from sukashi.diffusion.types import Denoise, Level
 from sukashi.opening import Opened, Source, open_picture
 from sukashi.pipeline import Pipeline
 from sukashi.run import Result
+from sukashi.seeds import first_noise
 from sukashi.settings import Settings
 from sukashi.tasks import latents, masks
 from sukashi.tasks.driving import Show, paired, perform
@@ -200,7 +201,7 @@ def masked(
         """Draws in diffusers' order: the picture's posterior where it is needed, noise, the hole's posterior."""
         draw = source(pipe, asked, seeds)
         clean = original.sample(draw) if original else None
-        noise = draw(shape)
+        noise = first_noise(asked, draw, shape, pipe.device)
         if clean is None or pure:
             x = noise * plan.start_scale(levels)
         else:
