@@ -14,7 +14,10 @@ from control_pipelines import drawn_by_diffusers, drawn_by_us, model_folder, our
 from ip_models import published
 from PIL import Image
 
+from lora_samples import kohya
+from lora_samples import saved as saved_lora
 from sukashi.adapters import load_control, load_ip_adapter
+from tiny_models import tiny_model
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is the oracle here")
 transformers = pytest.importorskip("transformers", reason="transformers is the oracle here")
@@ -160,3 +163,39 @@ def test_threads_with_and_without_an_adapter_do_not_meet(folder: Any) -> None:
     for thread in threads:
         thread.join()
     assert all(torch.equal(found[k], alone[k % 2]) for k in range(4))
+
+
+@pytest.mark.parametrize(
+    "options", [{"prompt": "a cat AND a tree:0"}, {"guide": "pag(scale=0)"}, {"negative_scale": 2.0}]
+)
+def test_other_ways_to_guide_ask_the_adapters_for_the_same_rows(options: dict[str, Any], folder: Any) -> None:
+    path = folder("sd1")
+    pipe = ours(path).with_control(path.parent / "controlnet", picture(), guess=True)
+    pipe = pipe.with_image_prompt(path.parent / "ip" / "ip-adapter_plain.safetensors", picture(5))
+    asked = {"prompt": "a cat", "seed": 3, "steps": 3, "guidance": 3.0, "width": 64, "height": 64} | options
+    plain = pipe(**{"prompt": "a cat", "seed": 3, "steps": 3, "guidance": 3.0, "width": 64, "height": 64}).latents
+    assert (pipe(**asked).latents - plain).abs().max() <= 1e-4
+
+
+def test_a_lora_and_a_controlnet_in_either_order(folder: Any, tmp_path: Path) -> None:
+    path = folder("sd1")
+    file, plain = saved_lora(kohya(tiny_model("sd1")), tmp_path / "lora.safetensors"), ours(path)
+    net = path.parent / "controlnet"
+    one = drawn_by_us(plain.with_lora(file, 20.0).with_control(net, picture()), 64, 64)
+    two = drawn_by_us(plain.with_control(net, picture()).with_lora(file, 20.0), 64, 64)
+    assert torch.equal(one, two)
+    assert (one - drawn_by_us(plain.with_control(net, picture()), 64, 64)).abs().max() > 1e-4
+
+
+def test_what_does_not_go_together_is_said(folder: Any) -> None:
+    path = folder("sd1")
+    plain = ours(path)
+    image = plain.with_image_prompt(path.parent / "ip" / "ip-adapter_plain.safetensors", picture(5))
+    with pytest.raises(ValueError, match="guide nag does not go with an image prompt"):
+        image("a cat", guide="nag", steps=1, width=64, height=64)
+    with pytest.raises(ValueError, match=r"controls asks for canny.*was not given \(pipe.with_control"):
+        plain("a cat", controls=[{"model": "canny"}], steps=1, width=64, height=64)
+    with pytest.raises(ValueError, match=r"for a text of width 64.*but this model has 32"):
+        plain.with_control(folder("sdxl").parent / "controlnet", picture())
+    with pytest.raises(ValueError, match="guess is for ControlNets"):
+        plain.with_control(path.parent / "t2i", picture(), guess=True)

@@ -20,6 +20,7 @@ from sukashi.diffusion.types import Level
 from sukashi.guides import guides
 from sukashi.nets.controlnet import ControlNet
 from sukashi.nets.unet import UNet
+from sukashi.opening import open_picture
 from sukashi.settings import Settings
 from sukashi.weights.load import Source
 
@@ -68,7 +69,7 @@ class Use:
 
     def record(self) -> dict[str, Any]:
         """How to do it again, as JSON values."""
-        own = {"scale": self.scale, "start": self.start, "stop": self.stop}
+        own: dict[str, Any] = {"scale": self.scale, "start": self.start, "stop": self.stop}
         if isinstance(self.adapter, Control):
             own |= {"guess": self.guess, "fit": self.fit}
         elif self.encoder:
@@ -103,8 +104,6 @@ class Use:
 
 def opened(adapter: Control | IPAdapter, picture: Any, **options: Any) -> Use:
     """``Use`` of any picture: a path, a PIL picture, an array, a tensor (C, H, W) in [0, 1]; others are its fields."""
-    from sukashi.opening import open_picture
-
     found = open_picture(picture, "control picture")
     return Use(adapter=adapter, picture=found.picture, shown=found.record, **options)
 
