@@ -10,6 +10,7 @@ from typing import Any
 from sukashi.diffusion.names import grid_key, split
 from sukashi.metadata.infotext import EMPHASIS
 from sukashi.metadata.recipe import Recipe
+from sukashi.places import find
 
 TAG = re.compile(r"\s*<(?:lora|lyco|hypernet):[^<>]*>")
 SYNTAX = re.compile(r"[()\[\]{}]|\bAND\b|\bBREAK\b")
@@ -74,6 +75,8 @@ def translate(recipe: Recipe) -> Translation:
         "rng": noise(recipe, lost),
         "emphasis": emphasis(recipe, str(raw.pop("Emphasis", "Original")), lost),
     }
+    if recipe.loras:
+        settings["loras"] = loras_of(recipe, lost)
     if recipe.tool == "sukashi":
         settings |= {OWN[key]: raw.pop(key) for key in OWN if key in raw}
         settings["negative_scale"] = number(settings.get("negative_scale"))
@@ -113,6 +116,20 @@ def grid_of(recipe: Recipe, in_name: str | None, lost: list[str]) -> str | None:
     except ValueError:
         lost.append(f"schedule {recipe.grid!r} is not known here: the model's own is used")
         return None
+
+
+def loras_of(recipe: Recipe, lost: list[str]) -> list[list[Any]]:
+    """The LoRAs whose files are in the known folders, as ``Settings.loras`` has them."""
+    found = []
+    for lora in recipe.loras:
+        weight = 1.0 if lora.weight is None else lora.weight
+        try:
+            path = find("LoRA", lora.name.replace("\\", "/"))
+        except (FileNotFoundError, ValueError) as error:
+            lost.append(f"LoRA {lora.name} is not applied: {error}")
+        else:
+            found.append([str(path), weight, weight if lora.clip_weight is None else lora.clip_weight])
+    return found
 
 
 def number(value: Any) -> float | None:
@@ -159,12 +176,11 @@ def emphasis(recipe: Recipe, written: str, lost: list[str]) -> str:
 
 def unhonoured(recipe: Recipe, raw: Mapping[str, Any]) -> list[str]:
     """Everything else that shaped their picture and will not shape ours."""
-    lost = [f"LoRA {lora.name} is not applied" for lora in recipe.loras]
-    lost += [f"embedding {name} is not applied" for name in recipe.embeddings]
+    lost = [f"embedding {name} is not applied" for name in recipe.embeddings]
     if recipe.denoising_strength is not None:
         lost.append(f"it began from another picture (strength {recipe.denoising_strength:g}), which is not there")
-    if TAG.search(recipe.prompt + recipe.negative_prompt):
-        lost.append("tags like <lora:...> are left out of the prompts")
+    if "<hypernet:" in recipe.prompt + recipe.negative_prompt:
+        lost.append("hypernetworks (<hypernet:...>) are not applied")
     if recipe.tool in ("ComfyUI", "InvokeAI", "NovelAI", "Fooocus"):
         return lost + [f"what else {recipe.tool} did is not repeated"] * bool(raw)
     return lost + [f"{key}: {str(value)[:60]} is not honoured" for key, value in raw.items()]

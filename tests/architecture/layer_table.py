@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("loading", "shelf"),
     ("pipeline run named",),
     ("prompts", "adapters"),
-    ("text", "places", "translate"),
+    ("text", "translate"),
     ("weights families", "beginning sizes seeds", "guidance"),
     (
         "nets",
@@ -32,6 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "precision",
         "settings",
         "pictures",
+        "places",
         "opening",
         "tiles",
         "outputs",

@@ -81,7 +81,6 @@ def test_everything_that_shaped_the_picture_is_listed() -> None:
         "embedding easyneg",
         "strength 0.6",
         "edits and alternations",
-        "<lora:",
         "Hires upscale: 2",
         "Tiling: True",
     ):

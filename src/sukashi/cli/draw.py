@@ -8,11 +8,13 @@ import json
 import secrets
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sukashi.cli.control import asked_of, with_adapters
 from sukashi.cli.exits import OK, Misuse
+from sukashi.cli.lora import with_loras
 from sukashi.cli.parser import VERBS
 from sukashi.cli.progress import watched
 from sukashi.outputs import Target
@@ -41,6 +43,7 @@ GIVEN = (
     "negative_outside",
     "negative_scale",
     "guide",
+    "loras",
 )
 
 
@@ -67,7 +70,8 @@ def perform(args: argparse.Namespace, prompts: list[str], task: str, given: Mapp
     from sukashi import tasks
     from sukashi.cli.model import load
 
-    pipe = with_adapters(load(args), adapters)
+    pipe, asked = with_loras(load(args), asked.loras), replace(asked, loras=None)
+    pipe = with_adapters(pipe, adapters)
     fingerprint = tasks.fingerprint(pipe)
     total = len(prompts) * args.batch_count
     for k, (prompt, seed) in enumerate(pairs(prompts, args), 1):
@@ -164,7 +168,7 @@ def facts(pipe: Pipeline, result: Result, path: Path | None) -> dict[str, Any]:
         "device": str(pipe.device),
         "dtype": str(pipe.dtype).removeprefix("torch."),
         "seconds": round(result.seconds, 3),
-        "notes": list(result.notes),
+        "notes": [*map(str, pipe.loras), *result.notes],
         "loading_notes": list(pipe.parts.report.notes),
         "record": result.record(),
     }

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from sukashi.cli.control import controlling
+from sukashi.cli.lora import adapting
 from sukashi.settings import EMPHASES
 
 N = TypeVar("N", int, float)
@@ -55,6 +56,7 @@ def drawing(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--clip-skip", type=whole, default=1, metavar="N", help="text layer from the end; 1 is the last")
     prompting(how)
     guiding(parser)
+    adapting(parser)
     controlling(parser)
     loading(parser)
     out = parser.add_argument_group("where to")

@@ -15,6 +15,7 @@ from sukashi.outputs import Target
 from sukashi.pipeline import Pipeline
 from sukashi.run import Result
 from sukashi.shelf import fingerprint as file_fingerprint
+from sukashi.tasks.spoken_loras import spoken_loras
 
 CHEAP = 2**26  # bytes that are hashed without being asked: a moment's work
 
@@ -59,10 +60,11 @@ def infotext(result: Result, k: int = 0, model_hash: str | None = None) -> str:
 
     spoken = {"sampler": sampler_label(result.sampler), "grid": grid_label(result.grid)}
     name = Path(result.model).stem if result.model.endswith((".safetensors", ".ckpt")) else Path(result.model).name
-    settings = result.requests[k].to_dict() | spoken
-    return infotext_from(
-        settings, model=name, model_hash=model_hash, version=__version__, extra=spoken_options(result, k)
-    )
+    settings, extra = result.requests[k].to_dict() | spoken, spoken_options(result, k)
+    if settings["loras"] or "<" in settings["prompt"]:
+        settings["prompt"], hashes = spoken_loras(result.requests[k])
+        extra |= hashes
+    return infotext_from(settings, model=name, model_hash=model_hash, version=__version__, extra=extra)
 
 
 def spoken_options(result: Result, k: int) -> dict[str, Any]:
