@@ -68,6 +68,7 @@ class Pipeline(Holder, LoraHolder):
         self.published = resolve(parts.scheduler.get("_class_name", "ddim"), None, parts.scheduler)
         self.defaults = dict(defaults)
         self.unknown_words = unknown_words
+        self.wraps = False  # whether pictures continue on the other side: ``seamless``
         self.size_numbers = parts.family.size_numbers
         self.tokens = min(parts.tokenizers[0].length, parts.text_encoders[0].config.positions)  # in one chunk
 
@@ -183,6 +184,8 @@ class Pipeline(Holder, LoraHolder):
 
             prompt, options, given = named(prompt, options)
         asked = Settings(**options).filled(self.defaults)
+        if asked.seamless and not self.wraps:
+            return self.seamless(asked.seamless).steps(prompt, prepare, **options)
         width, height, n, _ = asked.numbers()
         prompts = [p for p in ([prompt] if isinstance(prompt, str) else prompt) for _ in range(asked.count)]
         tags = asked.emphasis != "none" and any("<" in text and networks(text)[1] for text in prompts)
@@ -308,7 +311,8 @@ class Pipeline(Holder, LoraHolder):
         unet, around, empty, negative = guard(self.unet), guard, None, None
         held = (settings.negative_start, settings.negative_stop, settings.negative_scale)
         if settings.guide or held != (0, None, None) or script:
-            empty, negative = self.silence(wanted, settings), unwanted if settings.negative_prompt else None
+            empty = self.silence(unwanted or wanted, settings)
+            negative = unwanted if settings.negative_prompt is not None else None
         if self.uses or settings.controls:
             acts = acts_of(self.uses, settings, levels, notes)
             around = partial(steered, guard=guard, acts=acts)
@@ -334,14 +338,16 @@ class Pipeline(Holder, LoraHolder):
             return guide(unet, predicts, wanted, unwanted, guidance)
         return guided(unet, predicts, wanted, unwanted, guidance, settings.rescale)
 
-    def silence(self, wanted: Conditioning, settings: Settings) -> Conditioning:
-        """The empty prompt in the place of ``wanted``, as long and with everything else that the U-Net is told."""
-        chunks, nobody = wanted.context.shape[1] // self.tokens, [None] * len(wanted.context)
+    def silence(self, given: Conditioning, settings: Settings) -> Conditioning:
+        """The empty prompt in the place of ``given``, as long and with everything else that the U-Net is told."""
+        chunks, nobody = given.context.shape[1] // self.tokens, [None] * len(given.context)
         nothing = self.encode_prompt(nobody, clip_skip=settings.clip_skip, chunks=chunks)
-        return replace(wanted, context=nothing.context, pooled=nothing.pooled)
+        return replace(given, context=nothing.context, pooled=nothing.pooled)
 
     def finish(self, run: Run, x: Tensor, start: float) -> Result:
         """Clean latents (B, C, h, w) -> pictures, with the facts of their run; ``start`` is when it began."""
+        if run.requests[0].seamless and not self.wraps:
+            return self.seamless(run.requests[0].seamless).finish(run, x, start)
         images = to_pictures(self.vae_decode(x, run.notes))
         return Result(
             images=images,
