@@ -27,10 +27,9 @@ from sukashi.diffusion.noise import of_any_shape, per_picture
 from sukashi.diffusion.plan import Plan
 from sukashi.diffusion.types import Denoise, Level, Noise, Step
 from sukashi.guidance.asked import settled_start, steered_as
-from sukashi.named import run_with_loras
+from sukashi.named import run_with_named
 from sukashi.pictures import to_pictures
 from sukashi.precision import guarded
-from sukashi.prompts.names import networks
 from sukashi.run import Result, Run
 from sukashi.seeds import first_noise, requests_of
 from sukashi.settings import Settings
@@ -188,9 +187,10 @@ class Pipeline(Holder, LoraHolder):
             return self.seamless(asked.seamless).steps(prompt, prepare, **options)
         width, height, n, _ = asked.numbers()
         prompts = [p for p in ([prompt] if isinstance(prompt, str) else prompt) for _ in range(asked.count)]
-        tags = asked.emphasis != "none" and any("<" in text and networks(text)[1] for text in prompts)
-        if tags or asked.loras != self.defaults.get("loras"):
-            return run_with_loras(self, prompts, asked, {**options, "prepare": prepare})
+        named_there = any("<" in text or "embedding:" in text for text in (*prompts, asked.negative_prompt or ""))
+        if named_there or any(getattr(asked, name) != self.defaults.get(name) for name in ("loras", "embeddings")):
+            if run := run_with_named(self, prompts, asked, {**options, "prepare": prepare}):
+                return run
         requests = requests_of(asked, prompts)
         asked = replace(asked, variation_seed=requests[0].variation_seed) if asked.variation and requests else asked
         seeds = [request.seed or 0 for request in requests]

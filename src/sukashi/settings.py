@@ -40,10 +40,12 @@ class Settings:
     negative_scale: float | None = None  # of the negative prompt alone; None: tied to guidance
     guide: str = ""  # other ways to guide: "apg pag(scale=2)", see ``sukashi.guides``
     loras: list[list[Any]] | None = None  # [name or path, weight, weight in the text encoders] each; shorter ones too
+    embeddings: list[Any] | None = None  # words to add: the file or name of each, or [file or name, word]
     controls: list[dict[str, Any]] | None = None  # records of control networks and image prompts: adapters.use.Use
     original_size: list[int] | None = None  # SDXL is told: width and height the picture had; None: as it is drawn
     crop: list[int] | None = None  # left and top of what was cut out of it
     target_size: list[int] | None = None  # width and height it is wanted at
+    seamless: str = ""  # axes along which the picture continues on its other side: "x", "y" or "xy"
     variation_seed: int | None = None  # towards whose noise the first noise is turned; None: none
     variation: float = 0.0  # how far, 0..1
 
@@ -68,6 +70,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not 0 <= value <= high:
                 raise ValueError(f"{name} is {value!r}; a number in 0..{high:g} is accepted")
+        if self.seamless not in ("", "x", "y", "xy"):
+            raise ValueError(f"seamless is {self.seamless!r}; accepted: x, y, xy")
         if self.emphasis not in EMPHASES:
             raise ValueError(f"emphasis is {self.emphasis!r}; accepted are {', '.join(EMPHASES)}")
         if not isinstance(self.truncate, bool):
@@ -81,6 +85,8 @@ class Settings:
             raise ValueError(f"controls is {self.controls!r}; a list of records is accepted (see adapters.use.Use)")
         if self.loras is not None:
             check_loras(self.loras)
+        if self.embeddings is not None:
+            check_embeddings(self.embeddings)
         held = (self.negative_start, self.negative_stop, self.negative_outside, self.negative_scale)
         if self.guide or held != (0.0, None, "empty", None):
             check_steering(self.guide, self.rescale, *held)
@@ -117,3 +123,11 @@ def check_loras(records: Any) -> None:
         finite = all(isinstance(n, int | float) and not isinstance(n, bool) and abs(n) < 1000 for n in numbers)
         if not isinstance(name, str) or not name or len(numbers) > 3 or not finite:
             raise ValueError(f"loras: {record!r} is not [name or path, weight, weight in the text encoders]")
+
+
+def check_embeddings(records: Any) -> None:
+    """Raise ValueError unless these are words as ``Settings.embeddings`` has them."""
+    for record in records if isinstance(records, list | tuple) else [None]:
+        pair = [record] if isinstance(record, str) else record
+        if not isinstance(pair, list | tuple) or len(pair) not in (1, 2) or not all(isinstance(p, str) for p in pair):
+            raise ValueError(f"embeddings: {record or records!r} is not a file, a name, or [file or name, word]")

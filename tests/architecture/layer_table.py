@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pipeline run named",),
     ("prompts", "adapters"),
     ("text", "translate"),
-    ("weights families", "beginning sizes seeds", "guidance"),
+    ("weights families", "beginning sizes seeds seamless", "guidance"),
     (
         "nets",
         "diffusion",
@@ -53,9 +53,10 @@ LIBRARIES: dict[str, set[str]] = {
     "kirie": {"numpy", "PIL"},
     "prompts": {"torch", "lark"},
     "weights.hub": {"huggingface_hub"},
+    "tasks.depth": {"torch", "numpy", "PIL", "transformers"},
     "places": {"yaml"},
 }
-ONLY_WHERE_USED = {"huggingface_hub", "yaml", "instant_clip_tokenizer"}  # imported inside the function that needs them
+ONLY_WHERE_USED = {"huggingface_hub", "transformers", "yaml", "instant_clip_tokenizer"}  # imported inside the function that needs them
 
 
 class Import(NamedTuple):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sukashi.cli.control import asked_of, with_adapters
 from sukashi.cli.exits import OK, Misuse
-from sukashi.cli.lora import with_loras
+from sukashi.cli.lora import with_named
 from sukashi.cli.parser import VERBS
 from sukashi.cli.progress import watched
 from sukashi.outputs import Target
@@ -36,6 +36,12 @@ GIVEN = (
     "eta",
     "rng",
     "clip_skip",
+    "seamless",
+    "variation",
+    "variation_seed",
+    "original_size",
+    "target_size",
+    "crop",
     "emphasis",
     "truncate",
     "negative_start",
@@ -44,6 +50,7 @@ GIVEN = (
     "negative_scale",
     "guide",
     "loras",
+    "embeddings",
 )
 
 
@@ -70,7 +77,7 @@ def perform(args: argparse.Namespace, prompts: list[str], task: str, given: Mapp
     from sukashi import tasks
     from sukashi.cli.model import load
 
-    pipe, asked = with_loras(load(args), asked.loras), replace(asked, loras=None)
+    pipe, asked = with_named(load(args), asked), replace(asked, loras=None, embeddings=None)
     pipe = with_adapters(pipe, adapters)
     fingerprint = tasks.fingerprint(pipe)
     total = len(prompts) * args.batch_count

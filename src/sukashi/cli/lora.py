@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from sukashi.cli.exits import Unloadable
+from sukashi.settings import Settings
 
 if TYPE_CHECKING:
     from sukashi.pipeline import Pipeline
@@ -22,6 +23,14 @@ def adapting(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[:W[:TE]]",
         help="file, folder, hub id or name (sukashi models) with its weight, and another for the text encoders; "
         "may be given several times. <lora:NAME:W> in a prompt does the same",
+    )
+    group.add_argument(
+        "--embedding",
+        dest="embeddings",
+        action="append",
+        metavar="FILE",
+        help="textual inversion, a file or a name (sukashi models); may be given several times. embedding:NAME in a "
+        "prompt does the same",
     )
 
 
@@ -40,9 +49,9 @@ def lora(text: str) -> list[Any]:
     return [name, *numbers]
 
 
-def with_loras(pipe: Pipeline, records: list[list[Any]] | None) -> Pipeline:
-    """The pipeline with the LoRAs asked for. Raises Unloadable with what is wrong with one."""
+def with_named(pipe: Pipeline, asked: Settings) -> Pipeline:
+    """The pipeline with the words and LoRAs asked for. Raises Unloadable with what is wrong with one."""
     try:
-        return pipe.with_loras(records) if records else pipe
+        return pipe.with_embeddings(asked.embeddings or []).with_loras(asked.loras or [])
     except ValueError as error:
         raise Unloadable(str(error)) from error

@@ -54,6 +54,14 @@ def drawing(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--eta", type=real, metavar="X", help="fresh noise of DDIM, 0 to 1")
     how.add_argument("--rng", choices=RNGS, default="cpu", help="whose noise: torch's on a CPU, or CUDA's (A1111)")
     how.add_argument("--clip-skip", type=whole, default=1, metavar="N", help="text layer from the end; 1 is the last")
+    how.add_argument("--seamless", default="", metavar="AXES", help="it continues on its other side: x, y or xy")
+    how.add_argument(
+        "--variation", type=real, default=0.0, metavar="X", help="0 to 1 of the way to another seed's noise"
+    )
+    how.add_argument("--variation-seed", type=whole, metavar="N", help="whose noise that is (default: random)")
+    for name, what_ in (("original-size", "had"), ("target-size", "is wanted at")):
+        how.add_argument(f"--{name}", type=pair, metavar="WxH", help=f"SDXL: the size a picture {what_}")
+    how.add_argument("--crop", type=pair, metavar="XxY", help="SDXL: left and top of what was cut off")
     prompting(how)
     guiding(parser)
     adapting(parser)
@@ -202,6 +210,11 @@ def when(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text
+
+
+def pair(text: str) -> list[int]:
+    """Two whole numbers, as in 1024x768."""
+    return [whole(part) for part in (text.lower().split("x") if text.lower().count("x") == 1 else ["", ""])]
 
 
 def whole(text: str) -> int:

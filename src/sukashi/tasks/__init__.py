@@ -9,11 +9,15 @@ from __future__ import annotations
 from sukashi.tasks.comparing import Comparison, compare
 from sukashi.tasks.depth import depth_to_image
 from sukashi.tasks.driving import Show
+from sukashi.tasks.grids import grid
 from sukashi.tasks.image import image_to_image
 from sukashi.tasks.inpaint import inpaint
 from sukashi.tasks.instruct import instruct
+from sukashi.tasks.outpaint import outpaint
+from sukashi.tasks.refine import refine
 from sukashi.tasks.replaying import TASKS, replay
 from sukashi.tasks.saving import fingerprint, grid_label, infotext, sampler_label, save
+from sukashi.tasks.twopass import two_pass
 from sukashi.tasks.upscale import upscale
 from sukashi.tasks.words import text_to_image
 
@@ -24,14 +28,18 @@ __all__ = [
     "compare",
     "depth_to_image",
     "fingerprint",
+    "grid",
     "grid_label",
     "image_to_image",
     "infotext",
     "inpaint",
     "instruct",
+    "outpaint",
+    "refine",
     "replay",
     "sampler_label",
     "save",
     "text_to_image",
+    "two_pass",
     "upscale",
 ]

@@ -14,9 +14,13 @@ from sukashi.run import Result
 from sukashi.settings import Settings
 from sukashi.tasks.depth import depth_to_image
 from sukashi.tasks.driving import Show
+from sukashi.tasks.grids import grid
 from sukashi.tasks.image import image_to_image
 from sukashi.tasks.inpaint import inpaint
 from sukashi.tasks.instruct import instruct
+from sukashi.tasks.outpaint import outpaint
+from sukashi.tasks.refine import refine
+from sukashi.tasks.twopass import two_pass
 from sukashi.tasks.upscale import upscale
 from sukashi.tasks.words import text_to_image
 
@@ -27,6 +31,10 @@ TASKS: dict[str, Callable[..., Result]] = {
     "depth-to-image": depth_to_image,
     "upscale": upscale,
     "instruct": instruct,
+    "outpaint": outpaint,
+    "two-pass": two_pass,
+    "refine": refine,
+    "grid": grid,
 }
 
 
