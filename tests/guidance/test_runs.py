@@ -12,6 +12,7 @@ from torch import Tensor
 import sukashi
 from sukashi import tasks
 from sukashi.diffusion.denoiser import guided
+from sukashi.guidance.composed import composed
 from sukashi.metadata.a1111 import read_infotext
 from sukashi.run import Result
 from sukashi.settings import Settings
@@ -166,3 +167,19 @@ def test_a_picture_that_kept_only_the_infotext_is_drawn_the_same_way(pipe: sukas
     assert not [sentence for sentence in found.lost if "honoured" in sentence]
     again = tasks.replay({**found.record, "model": "kirie"}, pipe)
     assert torch.equal(again.latents, result.latents)
+
+
+def test_and_and_a_window_together_are_both_by_hand(pipe: sukashi.Pipeline) -> None:
+    plan = pipe.plan(Settings(sampler="ddim"))
+    levels, predicts, scale = plan.levels(4), plan.schedule.predicts, float(pipe.defaults["guidance"])
+    girl, hat, empty, negative = (pipe.encode_prompt(text) for text in ("a girl", "a hat", None, NEGATIVE))
+
+    def denoise(x: Tensor, level: Any) -> Any:
+        unwanted = negative if levels.index(level) >= 2 else empty
+        return composed(pipe.unet, predicts, [(girl, 1.0), (hat, 0.5)], unwanted, scale)(x, level)
+
+    with torch.no_grad():
+        *_, step = plan.run(denoise, pipe.get_latents(64, 64, seeds=[3]), levels, lambda: torch.zeros(()))
+    options = {"seed": 3, "steps": 4, "sampler": "ddim", "width": 64, "height": 64}
+    drawn_so = pipe("a girl AND a hat:0.5", negative_prompt=NEGATIVE, negative_start="step 2", **options)
+    torch.testing.assert_close(drawn_so.latents, step.x_next, rtol=1e-4, atol=1e-5)
