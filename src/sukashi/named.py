@@ -1,12 +1,14 @@
-"""LoRAs that a request names: in ``Settings.loras``, or in its prompt as ``<lora:name:weight>``."""
+"""LoRAs and words that a request names: in its settings, or in a prompt as ``<lora:ink:0.8>``, ``embedding:name``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sukashi.prompts.names import networks
+from sukashi.places import find
+from sukashi.prompts.names import networks, spell_words
 from sukashi.run import Run
 from sukashi.settings import Settings
 
@@ -14,23 +16,46 @@ if TYPE_CHECKING:
     from sukashi.pipeline import Pipeline
 
 
-def run_with_loras(pipe: Pipeline, prompts: Sequence[str], asked: Settings, options: Mapping[str, Any]) -> Run:
-    """``pipe.steps`` of a pipeline that has them; the pipeline given stays as it is.
+def run_with_named(pipe: Pipeline, prompts: Sequence[str], asked: Settings, options: Mapping[str, Any]) -> Run | None:
+    """``pipe.steps`` of a pipeline that has what is named; None where it has all of it already.
 
-    Requests keep their prompts as they were written. Raises ValueError when the prompts of one batch name different
-    ones, and what ``with_lora`` raises.
+    ``options`` are those of ``steps``. The pipeline given stays as it is; requests keep their prompts as they were
+    written. Raises ValueError when the prompts of one batch name different LoRAs, and what ``with_lora`` and
+    ``with_embedding`` raise.
     """
     spoken = asked.emphasis != "none"  # else nothing in a prompt is syntax
     read = [networks(prompt) if spoken else (prompt, []) for prompt in prompts]
     if any(found != read[0][1] for _, found in read):
         raise ValueError("the prompts of one batch name different LoRAs; draw them one after another")
-    given = [list(record) for record in asked.loras or [] if record not in (pipe.defaults.get("loras") or [])]
-    with_given = pipe.with_loras(given)
-    tagged = [[n.name, n.unet_weight, n.text_weight, *([n.rank] if n.rank else [])] for n in read[0][1]]
-    whole = with_given.with_loras(tagged)
-    own = dict(options) | {"loras": whole.defaults.get("loras"), "count": 1}
-    run = whole.steps([text for text, _ in read], **own)
-    kept = with_given.defaults.get("loras")
-    requests = [replace(r, prompt=prompt, loras=kept) for r, prompt in zip(run.requests, prompts, strict=True)]
+    with_given = pipe.with_embeddings(missing(asked.embeddings, pipe.defaults.get("embeddings")))
+    with_given = with_given.with_loras(missing(asked.loras, pipe.defaults.get("loras")))
+    tagged = [[n.name, n.unet_weight, n.text_weight, *([n.rank] if n.rank else [])] for n in read[0][1]] if read else []
+    words = words_in([*prompts, asked.negative_prompt or ""], with_given) if spoken else []
+    whole = with_given.with_embeddings(words).with_loras(tagged)
+    if whole is pipe:
+        return None
+    own = {name: whole.defaults.get(name) for name in ("loras", "embeddings")}
+    run = whole.steps([text for text, _ in read], **{**options, **own, "count": 1})
+    kept = {name: with_given.defaults.get(name) for name in own}
+    requests = [replace(r, prompt=prompt, **kept) for r, prompt in zip(run.requests, prompts, strict=True)]
     run.notes.extend(str(report) for report in whole.loras[len(pipe.loras) :])
     return replace(run, requests=requests)
+
+
+def missing(wanted: Sequence[Any] | None, there: Sequence[Any] | None) -> list[Any]:
+    """What is asked for and not in the pipeline yet."""
+    return [record for record in wanted or [] if record not in (there or [])]
+
+
+def words_in(texts: Sequence[str], pipe: Pipeline) -> list[list[str]]:
+    """File and word for each ``embedding:name`` that the pipeline lacks; those without a file are left out."""
+    known = pipe.parts.tokenizers[0].added
+    names = dict.fromkeys(name for text in texts for name in spell_words(text, known)[1])
+    found = []
+    for name in names:
+        try:
+            path = find("embedding", name)
+        except FileNotFoundError:
+            continue  # the prompt's reader says that there is no such word
+        found.append([str(path), Path(name).stem if Path(name).suffix == path.suffix else name])
+    return found

@@ -183,14 +183,14 @@ class Pipeline(Holder, LoraHolder):
 
             prompt, options, given = named(prompt, options)
         asked = Settings(**options).filled(self.defaults)
-        if asked.seamless and not self.wraps:
-            return self.seamless(asked.seamless).steps(prompt, prepare, **options)
         width, height, n, _ = asked.numbers()
         prompts = [p for p in ([prompt] if isinstance(prompt, str) else prompt) for _ in range(asked.count)]
         named_there = any("<" in text or "embedding:" in text for text in (*prompts, asked.negative_prompt or ""))
         if named_there or any(getattr(asked, name) != self.defaults.get(name) for name in ("loras", "embeddings")):
             if run := run_with_named(self, prompts, asked, {**options, "prepare": prepare}):
                 return run
+        if asked.seamless and not self.wraps:
+            return self.seamless(asked.seamless).steps(prompt, prepare, **options)
         requests = requests_of(asked, prompts)
         asked = replace(asked, variation_seed=requests[0].variation_seed) if asked.variation and requests else asked
         seeds = [request.seed or 0 for request in requests]

@@ -59,7 +59,7 @@ def translate(recipe: Recipe) -> Translation:
     lost: list[str] = []
     raw = {key: value for key, value in recipe.raw.items() if key not in HARMLESS}
     sampler, grid = sampler_of(recipe, lost)
-    settings = {
+    settings: dict[str, Any] = {
         "prompt": without_tags(recipe.prompt),
         "negative_prompt": without_tags(recipe.negative_prompt) or None,
         "width": recipe.width,

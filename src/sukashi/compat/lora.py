@@ -145,7 +145,7 @@ class Loras(TextualInversions):
         self._known(names)
         for name in names:
             for kept in (self._loras.loras, self._loras.active, self._loras.fused):
-                kept.pop(name, None)  # type: ignore[attr-defined]  # three dicts
+                kept.pop(name, None)
         self._refresh()
 
     def disable_lora(self) -> None:

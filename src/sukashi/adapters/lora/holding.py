@@ -50,8 +50,8 @@ class LoraHolder:
 
         >>> pipe.with_lora("ink.safetensors", 0.8, text=0.6)("a cat")  # doctest: +SKIP
         """
-        lora = open_lora(fetch_lora(source, offline=offline), self.parts, strict=strict)
-        twin = self._over(with_loras(self.parts, [Use(lora, weight, text, rank)], merge=merge))
+        lora = open_lora(fetch_lora(source, offline=offline), self._parts(), strict=strict)
+        twin = self._over(with_loras(self._parts(), [Use(lora, weight, text, rank)], merge=merge))
         record = [str(source), weight, weight if text is None else text, *([] if rank is None else [rank])]
         twin.loras = (*self.loras, lora.report)
         twin.defaults = {**self.defaults, "loras": [*(self.defaults.get("loras") or []), record]}
@@ -60,8 +60,8 @@ class LoraHolder:
     def with_loras(self: P, records: Sequence[Sequence[Any]]) -> P:
         """The pipeline with LoRAs as ``Settings.loras`` has them: [source, weight, weight in the text, rank]."""
         for source, *numbers in records:
-            weight, text, rank = (*numbers, *(1.0, None, None)[len(numbers) :])
-            self = self.with_lora(source, weight, text=text, rank=rank)
+            named = dict(zip(("weight", "text", "rank"), numbers, strict=False))
+            self = self.with_lora(source, **named)
         return self
 
     def with_embedding(self: P, source: str | Path | Embedding, token: str | None = None) -> P:
@@ -69,11 +69,25 @@ class LoraHolder:
 
         ``token`` names the word instead of the file. Raises ValueError for a word that exists or is for another family.
         """
-        if not isinstance(source, Embedding):
-            source = read_embedding(find("embedding", str(source)), token)
-        elif token:
-            source = replace(source, token=token)
-        return self._over(with_words(self.parts, [source]))
+        if isinstance(source, Embedding):
+            word = replace(source, token=token) if token else source
+        else:
+            word = read_embedding(find("embedding", str(source)), token)
+        twin = self._over(with_words(self._parts(), [word]))
+        name = word.source if isinstance(source, Embedding) else str(source)
+        record = [name, token] if token else name
+        twin.defaults = {**self.defaults, "embeddings": [*(self.defaults.get("embeddings") or []), record]}
+        return twin
+
+    def with_embeddings(self: P, records: Sequence[Any]) -> P:
+        """The pipeline with words as ``Settings.embeddings`` has them: a file or name each, or [file or name, word]."""
+        for record in records:
+            self = self.with_embedding(*([record] if isinstance(record, str) else record))
+        return self
+
+    def _parts(self) -> Parts:
+        """The model, with its U-Net as other adapters have left it."""
+        return replace(self.parts, unet=self.unet)
 
     def _over(self: P, parts: Parts) -> P:
         """A copy of the pipeline over other parts."""
