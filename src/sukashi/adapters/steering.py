@@ -80,7 +80,8 @@ def steered(net: UNet, guard: Callable[[nn.Module], UNetLike], acts: Sequence[Ac
     made: dict[tuple[bool, ...], UNetLike] = {}
 
     def call(x: Tensor, t: Tensor, context: Tensor, *, acted_on: Tensor | None = None, **more: Any) -> Tensor:
-        now = {id(act): act.window.holds(t[0].item()) for act in acts}
+        step = t[0].item()
+        now = {id(act): act.window.holds(step) for act in acts}
         others = tuple(now[id(act)] for act in acts if act.rebuild)
         if others not in made:
             made[others] = guard(rebuilt(net, acts, now))

@@ -8,13 +8,14 @@ import torch
 
 from sukashi.adapters.control.controlnet import is_controlnet, read_controlnet
 from sukashi.adapters.control.t2i import is_t2i, read_t2i
+from sukashi.adapters.fetching import adapter_path
 from sukashi.nets.controlnet import ControlNet
 from sukashi.nets.t2i_adapter import T2IAdapter
 from sukashi.nets.unet import UNetConfig
 from sukashi.weights.errors import CheckpointError
 from sukashi.weights.files import read_json
 from sukashi.weights.kinds import kind_of
-from sukashi.weights.load import Source, locally
+from sukashi.weights.load import Source
 from sukashi.weights.parts import Hold, PartReport
 from sukashi.weights.tensors import open_tensors
 
@@ -67,13 +68,14 @@ def load_control(
     variant: str | None = None,
     offline: bool = False,
 ) -> Control:
-    """Load a ControlNet or a T2I-Adapter: a diffusers folder, a file of either format, or a hub id.
+    """Load a ControlNet or a T2I-Adapter: a diffusers folder, a file of either format, a hub id, or the name of a file
+    in the known folders.
 
     ``like`` is the config of the U-Net it is for; a file with the original's names needs it where that is no standard
     SD 1.x, SD 2.x or SDXL. ``dtype`` None keeps what is stored. The report of ``Control`` says what was matched.
     Raises ``CheckpointError`` or ``ConfigError`` naming what does not fit, or what the file is instead.
     """
-    path, fetched = locally(source, variant=variant, offline=offline)
+    path = adapter_path(source, "ControlNet", variant=variant, offline=offline)
     hold = Hold(dtype, device, variant)
     if path.is_dir():
         kind = str(read_json(path / "config.json").get("_class_name", "ControlNetModel"))
@@ -85,6 +87,4 @@ def load_control(
             what = kind_of(file) or f"of no known kind; it has {', '.join(list(file)[:3]) or 'no tensors'}"
             raise CheckpointError(f"{path} is no ControlNet and no T2I-Adapter: it is {what}")
     net, report = read_t2i(path, hold) if adapter else read_controlnet(path, hold, like)
-    if fetched:
-        report = PartReport(**{**vars(report), "notes": (*report.notes, *fetched)})
     return Control(net, report, str(source))

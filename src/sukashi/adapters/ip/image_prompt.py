@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from sukashi.adapters.fetching import adapter_path, encoder_of_hub
 from sukashi.adapters.ip.read import AdapterNets, read_adapter, read_vision
 from sukashi.adapters.sharing import with_modules
 from sukashi.adapters.steering import Act, Window
@@ -114,7 +115,7 @@ def load_ip_adapter(
 
     Raises ``CheckpointError`` or ``ConfigError`` naming what does not fit, is missing, or what the file is.
     """
-    path, _ = locally(source, offline=offline)
+    path = adapter_path(source, "IP-Adapter", offline=offline)
     hold = Hold(dtype, device)
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder; name the adapter's file in it, such as ip-adapter_sd15.safetensors")
@@ -123,7 +124,7 @@ def load_ip_adapter(
         folder, _ = locally(image_encoder, offline=offline)
     else:
         places = [path.parent / name for name in ENCODERS]
-        found = next((p for p in places if (p / "config.json").is_file()), None)
+        found = next((p for p in places if (p / "config.json").is_file()), encoder_of_hub(source, offline=offline))
         if found is None:
             raise CheckpointError(f"{path} needs an image encoder, and there is none in {places[0]}: name its folder")
         folder = found
