@@ -31,6 +31,7 @@ from sukashi.named import run_with_named
 from sukashi.pictures import to_pictures
 from sukashi.precision import guarded
 from sukashi.run import Result, Run
+from sukashi.seamless import around
 from sukashi.seeds import first_noise, requests_of
 from sukashi.settings import Settings
 from sukashi.sizes import sized, told_sizes
@@ -67,7 +68,7 @@ class Pipeline(Holder, LoraHolder):
         self.published = resolve(parts.scheduler.get("_class_name", "ddim"), None, parts.scheduler)
         self.defaults = dict(defaults)
         self.unknown_words = unknown_words
-        self.wraps = False  # whether pictures continue on the other side: ``seamless``
+        self.wraps = False  # whether pictures continue on the other side: ``seamless.around``
         self.size_numbers = parts.family.size_numbers
         self.tokens = min(parts.tokenizers[0].length, parts.text_encoders[0].config.positions)  # in one chunk
 
@@ -190,7 +191,7 @@ class Pipeline(Holder, LoraHolder):
             if run := run_with_named(self, prompts, asked, {**options, "prepare": prepare}):
                 return run
         if asked.seamless and not self.wraps:
-            return self.seamless(asked.seamless).steps(prompt, prepare, **options)
+            return around(self, asked.seamless).steps(prompt, prepare, **options)
         requests = requests_of(asked, prompts)
         asked = replace(asked, variation_seed=requests[0].variation_seed) if asked.variation and requests else asked
         seeds = [request.seed or 0 for request in requests]
@@ -347,7 +348,7 @@ class Pipeline(Holder, LoraHolder):
     def finish(self, run: Run, x: Tensor, start: float) -> Result:
         """Clean latents (B, C, h, w) -> pictures, with the facts of their run; ``start`` is when it began."""
         if run.requests[0].seamless and not self.wraps:
-            return self.seamless(run.requests[0].seamless).finish(run, x, start)
+            return around(self, run.requests[0].seamless).finish(run, x, start)
         images = to_pictures(self.vae_decode(x, run.notes))
         return Result(
             images=images,

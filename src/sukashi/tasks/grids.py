@@ -39,7 +39,7 @@ def grid(
     results = []
     for values in combinations(named):
         asked = fixed | values
-        said = asked.pop("prompt", prompt)
+        said = prompt.replace(str(axes["prompt"][0]), str(asked.pop("prompt"))) if "prompt" in axes else prompt
         results.append(call(pipe, said, show=show, **asked))
     for result in results:
         if len(result.images) != 1:
