@@ -36,7 +36,7 @@ def run_with_named(pipe: Pipeline, prompts: Sequence[str], asked: Settings, opti
         return None
     own = {name: whole.defaults.get(name) for name in ("loras", "embeddings")}
     run = whole.steps([text for text, _ in read], **{**options, **own, "count": 1})
-    kept = {name: with_given.defaults.get(name) for name in own}
+    kept: dict[str, Any] = {name: with_given.defaults.get(name) for name in own}
     requests = [replace(r, prompt=prompt, **kept) for r, prompt in zip(run.requests, prompts, strict=True)]
     run.notes.extend(str(report) for report in whole.loras[len(pipe.loras) :])
     return replace(run, requests=requests)

@@ -98,6 +98,15 @@ def test_records_are_drawn_again(pipe: Pipeline, folder: Path, tmp_path: Path) -
     assert torch.equal(tasks.replay(record, inked).latents, result.latents)  # not twice
 
 
+def test_seamless_pictures_have_their_loras(pipe: Pipeline, tmp_path: Path) -> None:
+    content = kohya(tiny_model("sd1"), ("conv1", "conv2"), alpha=40.0)
+    path = str(saved(content, tmp_path / "locon.safetensors"))
+    plain = latents(pipe, seamless="xy")
+    expected = latents(pipe.with_lora(path, merge=True), seamless="xy")
+    assert (latents(pipe, loras=[[path]], seamless="xy") - expected).abs().max() < 1e-4
+    assert (plain - expected).abs().max() > 1e-3
+
+
 def test_words_by_settings_and_by_their_files_names(pipe: Pipeline, folder: Path) -> None:
     path = saved({"<x>": torch.randn(2, 32)}, folder / "w0rd.safetensors")
     expected = latents(pipe.with_embedding(path, token="w0rd"), "a w0rd")
