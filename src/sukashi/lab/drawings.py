@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from sukashi.kirie.canvas import OWNER, PARTS, SIZE
 from sukashi.kirie.chance import any_scene, draw_scene
@@ -35,6 +37,11 @@ class Drawings:
     scenes: list[Scene]
     pixels: Bytes
     labels: Bytes
+
+    @cached_property
+    def with_shapes(self) -> list[int]:
+        """The numbers of the pictures that show shapes."""
+        return [k for k in range(len(self.pixels)) if self.scenes[self.scene_of(k)].shapes]
 
     def image(self, which: list[int]) -> Tensor:
         """Pictures as (B, 3, 128, 128) in [-1, 1]."""
@@ -123,9 +130,21 @@ def targets(drawings: Drawings, which: list[int], base: list[Window], windows: l
     labels = torch.tensor(drawings.labels[scenes])
     ships = (labels % OWNER == PARTS.index("ship")).sum((1, 2)).tolist()
     heads = [numbers(answers(drawings.scenes[k], b, ship)) for k, b, ship in zip(scenes, base, ships, strict=True)]
-    seen = look(labels[:, None].float(), windows, GRID, nearest=True)[:, 0].long()  # (B, 32, 32)
+    seen = cells_of(look(labels[:, None].float(), windows, SIZE, nearest=True))
     maps, offset = shape_maps([drawings.scenes[k] for k in scenes], seen, windows)
     return Targets(torch.tensor(heads), {"part": seen % OWNER, **maps}, offset)
+
+
+def cells_of(labels: Tensor) -> Tensor:
+    """Labels of pixels (B, 1, 128, 128) -> of cells (B, 32, 32): that of a pixel near the middle, but glasses are thin.
+
+    A cell shows glasses when a fifth of its pixels do.
+    """
+    cell = SIZE // GRID
+    middle = labels[:, 0, cell // 2 :: cell, cell // 2 :: cell]
+    glasses = labels % OWNER == PARTS.index("glasses")
+    many = F.avg_pool2d(glasses.float(), cell)[:, 0] >= 0.2
+    return torch.where(many, F.max_pool2d(labels * glasses, cell)[:, 0], middle).long()
 
 
 def shape_maps(scenes: list[Scene], seen: Tensor, windows: list[Window]) -> tuple[dict[str, Tensor], Tensor]:

@@ -26,12 +26,21 @@ from sukashi.nets.vae import VAE
 from sukashi.train.run import Budget, Log, Run, cosine, generator, parameters
 
 SIZE = 128
+WEIGHTS = {"part": 3.0, "shape": 3.0, "colour": 1.0, "size": 2.0}  # of the maps' losses; each head's is 1
+FLAWED = (0.25, 1.0, 1.0, 1.0)  # weights of the answers about flaws: seven of eight pictures have none
+SHAPES_MORE = 0.15  # share of the views that show shapes, beside those that come up anyway
 
 
 def view_batch(drawings: Drawings, batch: int, g: torch.Generator) -> tuple[Tensor, Targets]:
     """Random views of random pictures, (B, 3, 128, 128), shaken and a little spoilt, and their truth."""
     which = torch.randint(len(drawings.pixels), (batch,), generator=g).tolist()
     chance = torch.rand(batch, 4, generator=g)
+    if shapes := drawings.with_shapes:
+        often = torch.rand(batch, 2, generator=g).tolist()
+        which = [
+            shapes[int(luck * len(shapes))] if more < SHAPES_MORE else k
+            for k, (more, luck) in zip(which, often, strict=True)
+        ]
     base = []
     for k, row in zip(which, chance.tolist(), strict=True):
         choices = windows_of(drawings.scenes[drawings.scene_of(k)])
@@ -62,13 +71,14 @@ def loss_of(answers: Answers, truth: Targets) -> Tensor:
     for column, name in enumerate(HEADS):
         wanted = truth.heads[:, column]
         if (wanted != UNKNOWN).any():
-            total = total + F.cross_entropy(answers.heads[name], wanted, label_smoothing=0.02)
+            weight = torch.tensor(FLAWED) if name == "flaw" else None
+            total = total + F.cross_entropy(answers.heads[name], wanted, weight, label_smoothing=0.02)
     for name, wanted in truth.maps.items():
         if (wanted != UNKNOWN).any():
-            total = total + (3.0 if name == "part" else 0.5) * F.cross_entropy(answers.maps[name], wanted)
+            total = total + WEIGHTS[name] * F.cross_entropy(answers.maps[name], wanted)
     shapes = (truth.maps["shape"] != UNKNOWN)[:, None].float()
     distance = F.l1_loss(answers.maps["offset"] * shapes, truth.offset * shapes, reduction="sum")
-    return total + distance / shapes.sum().clamp(min=1)
+    return total + 3 * distance / shapes.sum().clamp(min=1)
 
 
 def train(
