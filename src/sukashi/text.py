@@ -8,6 +8,7 @@ Letters: B texts, T tokens, D width of the context, P width of the pooled output
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -17,6 +18,9 @@ from torch import Tensor
 from sukashi.nets.clip import CLIPText, TextStates
 from sukashi.nets.tokenizer import Tokenizer
 from sukashi.weights.parts import Parts
+
+SYNTAX = re.compile(r"[()\[\]\\]|\b(AND|BREAK)\b|<(?i:lora|lyco):|<embeddings |\b(?i:embedding):")
+"""What may be syntax in a prompt (``sukashi.prompts``); a text without it is words alone."""
 
 Hidden = Literal["last", "penultimate"]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sukashi.diffusion.denoiser import Conditioning
 from sukashi.diffusion.types import Level
 from sukashi.prompts.encode import chunks_needed
+from sukashi.prompts.given import fitted, refuse_unknown
 from sukashi.prompts.script import Scene, Voice, script
+from sukashi.prompts.stress import parse_stress
 from sukashi.prompts.told import Texts, Told, tell, texts_of
 from sukashi.settings import Settings
 from sukashi.weights.parts import Parts
@@ -16,21 +18,36 @@ Encode = Callable[[Texts, int], Conditioning]
 """(one text for each picture, how many chunks at least) -> what the U-Net is told."""
 
 
-def read_prompts(
+def read_run(
     parts: Parts,
-    prompts: Sequence[str | None],
-    negatives: Sequence[str | None],
+    prompts: Sequence[str],
     asked: Settings,
     levels: Sequence[Level],
     encode: Encode,
+    given: Mapping[str, Conditioning],
 ) -> list[Told]:
-    """What is told when, for a batch of prompts and as many negative ones, with equally many chunks everywhere.
+    """What is told when, for a batch of prompts and the negative prompt, with equally many chunks everywhere.
 
-    ``levels`` are all n + 1 of the run's n steps. Networks are no longer in the prompts (``names.networks``).
+    ``levels`` are the n + 1 of the run's n steps; ``given`` are embeddings by the names that stand for them
+    (``given.named``). Raises ValueError for embeddings that do not fit.
     """
-    scenes = scenes_of(prompts, negatives, asked.emphasis, len(levels) - 1)
-    count = 1 if asked.truncate else chunks_needed(parts, texts_of(scenes), emphasis=asked.emphasis)
-    return tell(scenes, levels, lambda texts: encode(texts, count))
+    for text in (*prompts, asked.negative_prompt):
+        refuse_unknown(text, given)
+    scenes = scenes_of(prompts, [asked.negative_prompt] * len(prompts), asked.emphasis, len(levels) - 1)
+    said = [text for text in texts_of(scenes) if text not in given]
+    count = 1 if asked.truncate else chunks_needed(parts, said, emphasis=asked.emphasis)
+    if not given:
+        return tell(scenes, levels, lambda texts: encode(texts, count))
+    empty = encode((None,) * len(prompts), 1)
+    longest = max(told.context.shape[1] for told in given.values())
+    count = max(count, -(-longest // empty.context.shape[1]))
+    tokens = count * empty.context.shape[1]
+
+    def told(texts: Texts) -> Conditioning:
+        known = given.get(texts[0] or "")
+        return encode(texts, count) if known is None else fitted(known, empty, tokens)
+
+    return tell(scenes, levels, told)
 
 
 def scenes_of(prompts: Sequence[str | None], negatives: Sequence[str | None], emphasis: str, steps: int) -> list[Scene]:
@@ -38,3 +55,11 @@ def scenes_of(prompts: Sequence[str | None], negatives: Sequence[str | None], em
     if emphasis == "none":
         return [Scene(steps, tuple((Voice(text),) for text in prompts), tuple(negatives))]
     return script(prompts, negatives, steps)
+
+
+def words_of(told: Sequence[str], emphasis: str, steps: int) -> list[str]:
+    """All that prompts say in the course of a run, without their syntax."""
+    if emphasis == "none":
+        return list(told)
+    texts = texts_of(script(told, [], steps))
+    return [" ".join(part.text for part in parse_stress(text) if not part.breaks) for text in texts]

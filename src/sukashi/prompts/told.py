@@ -13,6 +13,7 @@ from sukashi.guidance.switch import ending
 from sukashi.prompts.script import Scene
 
 Texts = tuple[str | None, ...]  # one for every picture
+Change = Callable[[Conditioning], Conditioning]
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class Told:
     def alone(self) -> bool:
         """Whether there is one voice, of weight 1."""
         return len(self.wanted) == 1 and not isinstance(self.wanted[0][1], Tensor) and self.wanted[0][1] == 1
+
+    def mapped(self, wanted: Change, unwanted: Change | None = None) -> Told:
+        """The same with every conditioning changed, the unwanted one in its own way where there is one."""
+        changed = [(wanted(given), weight) for given, weight in self.wanted]
+        return Told(self.lowest, changed, (unwanted or wanted)(self.unwanted))
 
 
 def tell(scenes: Sequence[Scene], levels: Sequence[Level], encode: Callable[[Texts], Conditioning]) -> list[Told]:
