@@ -27,6 +27,7 @@ from sukashi.diffusion.noise import of_any_shape, per_picture
 from sukashi.diffusion.plan import Plan
 from sukashi.diffusion.types import Denoise, Level, Noise, Step
 from sukashi.guidance.asked import settled_start, steered_as
+from sukashi.memory import decode
 from sukashi.named import run_with_named
 from sukashi.pictures import to_pictures
 from sukashi.precision import guarded
@@ -160,12 +161,13 @@ class Pipeline(Holder, LoraHolder):
     def vae_decode(self, latents: Tensor, notes: list[str] | None = None) -> Tensor:
         """Clean latents (B, C, h, w) -> images (B, 3, H, W) in [0, 1].
 
-        An output that is not finite is computed again in float32 and said in ``notes``; NumericalError where that
-        does not help.
+        An output that is not finite is computed again in float32, and what does not fit into memory is decoded in
+        tiles; both are said in ``notes``. Raises NumericalError where float32 does not help.
         """
-        decode = guarded(self.vae, lambda vae, z: vae.decode(z), "autoencoder", [] if notes is None else notes)
+        said = [] if notes is None else notes
+        run = guarded(self.vae, lambda vae, z: decode(vae, z, said), "autoencoder", said)
         with torch.no_grad():
-            image = decode(latents)
+            image = run(latents)
         return (image.float() / 2 + 0.5).clamp(0, 1)  # from [-1, 1]
 
     # ------------------------------------------------------------------------------------------------- the whole run

@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pipeline run named",),
     ("prompts", "adapters"),
     ("text", "translate"),
-    ("weights families", "beginning sizes seeds seamless", "guidance"),
+    ("weights families", "beginning sizes seeds seamless memory", "guidance"),
     (
         "nets",
         "diffusion",
