@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from sukashi.nets.clip import CLIPText
 from sukashi.nets.tokenizer import Tokenizer
 from sukashi.weights.errors import CheckpointError
+from sukashi.weights.kinds import kind_of
 from sukashi.weights.pickle_reader import read_pickle
 from sukashi.weights.tensors import is_pickle, open_tensors
 
@@ -130,6 +131,8 @@ def _made(
 ) -> Embedding:
     """Check the tensors of one word (two for SDXL) and name it."""
     if len(tensors) != (2 if layout == "SDXL" else 1):
+        if len(tensors) > 2 and (kind := kind_of(tensors)):
+            raise CheckpointError(f"{path} is {kind}, not a textual inversion")
         names = ", ".join(list(tensors)[:5]) + (", ..." if len(tensors) > 5 else "")
         raise CheckpointError(f"{path} holds {len(tensors)} tensors ({names}), not the vectors of one word")
     vectors = []
