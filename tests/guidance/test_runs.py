@@ -49,6 +49,12 @@ def drawn(pipe: sukashi.Pipeline, **options: Any) -> Result:
     return pipe(PROMPT, **given)
 
 
+@pytest.fixture(scope="module")
+def plain(pipe: sukashi.Pipeline) -> Tensor:
+    """The latents of a run with a plain negative prompt."""
+    return drawn(pipe).latents
+
+
 def rows_of(pipe: sukashi.Pipeline, **options: Any) -> list[int]:
     """How many latents each call of the U-Net was asked about, of a copy too: its layers are shared or called alike."""
     rows: list[int] = []
@@ -58,8 +64,8 @@ def rows_of(pipe: sukashi.Pipeline, **options: Any) -> list[int]:
     return rows
 
 
-def test_from_the_start_is_the_plain_negative_prompt_and_never_is_none(pipe: sukashi.Pipeline) -> None:
-    plain, none = drawn(pipe).latents, drawn(pipe, negative_prompt=None).latents
+def test_from_the_start_is_the_plain_negative_prompt_and_never_is_none(pipe: sukashi.Pipeline, plain: Tensor) -> None:
+    none = drawn(pipe, negative_prompt=None).latents
     assert torch.equal(drawn(pipe, negative_start=0.0, negative_stop=1.0).latents, plain)
     assert torch.equal(drawn(pipe, negative_start="step 0").latents, plain)
     assert torch.equal(drawn(pipe, negative_start=1.0).latents, none)
@@ -86,9 +92,9 @@ def test_a_window_is_switching_the_embeddings_by_hand_and_costs_nothing(pipe: su
 
 
 @pytest.mark.parametrize("guide", GUIDES)
-def test_every_method_runs_and_is_replayed_from_its_record(pipe: sukashi.Pipeline, guide: str) -> None:
+def test_every_method_runs_and_is_replayed_from_its_record(pipe: sukashi.Pipeline, plain: Tensor, guide: str) -> None:
     result = drawn(pipe, guide=guide)
-    assert not torch.equal(result.latents, drawn(pipe).latents)
+    assert not torch.equal(result.latents, plain)
     assert result.record()["settings"]["guide"] == guide
     assert torch.equal(tasks.replay(result.record(), pipe).latents, result.latents)
 
@@ -103,15 +109,14 @@ def test_the_start_that_was_found_is_in_the_record_and_the_notes(pipe: sukashi.P
     assert result.record(1)["settings"]["negative_start"] == found
 
 
-def test_a_run_beside_a_steered_one_is_not_changed(pipe: sukashi.Pipeline) -> None:
-    alone = drawn(pipe).latents
+def test_a_run_beside_a_steered_one_is_not_changed(pipe: sukashi.Pipeline, plain: Tensor) -> None:
     found: list[Tensor] = []
     thread = threading.Thread(target=lambda: found.extend(drawn(pipe).latents for _ in range(3)))
     thread.start()
     steered = [drawn(pipe, guide="pag(layers=attn1) nag", negative_start="auto").latents for _ in range(2)]
     thread.join()
-    assert len(found) == 3 and all(torch.equal(one, alone) for one in found)
-    assert torch.equal(*steered) and not torch.equal(steered[0], alone)
+    assert len(found) == 3 and all(torch.equal(one, plain) for one in found)
+    assert torch.equal(*steered) and not torch.equal(steered[0], plain)
 
 
 def test_what_has_nothing_to_work_on_is_said(pipe: sukashi.Pipeline) -> None:
