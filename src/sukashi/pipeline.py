@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from sukashi.prompts.encode import Encoded
     from sukashi.prompts.told import Told
 
+Given = Mapping[str, Conditioning]
 Prompt = str | Sequence[str] | Conditioning
 Prepare = Callable[["Pipeline", Settings, Sequence[int], Plan, list[str]], Task]
 """(pipe, what is asked with every default filled in, seeds, plan, notes to add to) -> a task made ready."""
@@ -111,12 +112,10 @@ class Pipeline(Holder, LoraHolder):
         ``truncate`` one. What is worth knowing is appended to ``notes``. AND and [a:b:0.5] are for whole runs.
         """
         prompts = [prompt] if prompt is None or isinstance(prompt, str) else list(prompt)
-        plain = chunks == 1 and not (emphasis != "none" and SYNTAX.search("\n".join(filter(None, prompts))))
         with torch.no_grad():
-            text: TextEmbedding | Encoded | None = None
-            if plain:
-                text = encode_text(self.parts, prompts, clip_skip=clip_skip)
-            if text is None or (any(map(any, text.cut)) and not truncate):
+            text: TextEmbedding | Encoded = encode_text(self.parts, prompts, clip_skip=clip_skip)
+            syntax = emphasis != "none" and SYNTAX.search("\n".join(filter(None, prompts)))
+            if syntax or chunks > 1 or (any(map(any, text.cut)) and not truncate):
                 from sukashi.prompts.encode import encode_prompts
 
                 how: dict[str, Any] = {"emphasis": emphasis, "truncate": truncate, "chunks": chunks}
@@ -172,15 +171,17 @@ class Pipeline(Holder, LoraHolder):
 
     # ------------------------------------------------------------------------------------------------- the whole run
 
-    def steps(self, prompt: Prompt = "", prepare: Prepare | None = None, **options: Any) -> Run:
+    def steps(
+        self, prompt: Prompt = "", prepare: Prepare | None = None, *, given: Given | None = None, **options: Any
+    ) -> Run:
         """A run to be iterated step by step; options are the fields of ``Settings``.
 
-        ``prompt`` and ``negative_prompt`` may be what ``encode_prompt`` gives. It is text-to-image unless ``prepare`` makes another task ready (see ``sukashi.tasks``).
+        ``prompt`` and ``negative_prompt`` may be what ``encode_prompt`` gives; ``given`` has such by the names that
+        stand for them. It is text-to-image unless ``prepare`` makes another task ready (``sukashi.tasks``).
 
         >>> for step in pipe.steps("a cat", steps=20):  # doctest: +SKIP
         ...     print(step.now.t, step.prediction.x0.std())
         """
-        given: dict[str, Conditioning] = {}
         if isinstance(prompt, Conditioning) or isinstance(options.get("negative_prompt"), Conditioning):
             from sukashi.prompts.given import named
 
@@ -189,11 +190,11 @@ class Pipeline(Holder, LoraHolder):
         width, height, n, _ = asked.numbers()
         prompts = [p for p in ([prompt] if isinstance(prompt, str) else prompt) for _ in range(asked.count)]
         named_there = any("<" in text or "embedding:" in text for text in (*prompts, asked.negative_prompt or ""))
-        if named_there or any(getattr(asked, name) != self.defaults.get(name) for name in ("loras", "embeddings")):
-            if run := run_with_named(self, prompts, asked, {**options, "prepare": prepare}):
-                return run
+        more = named_there or self.words or any(getattr(asked, n) != self.defaults.get(n) for n in ("loras", "embeddings"))
+        if more and (run := run_with_named(self, prompts, asked, {**options, "prepare": prepare, "given": given})):
+            return run
         if asked.seamless and not self.wraps:
-            return around(self, asked.seamless).steps(prompt, prepare, **options)
+            return around(self, asked.seamless).steps(prompt, prepare, given=given, **options)
         requests = requests_of(asked, prompts)
         asked = replace(asked, variation_seed=requests[0].variation_seed) if asked.variation and requests else asked
         seeds = [request.seed or 0 for request in requests]
@@ -206,20 +207,15 @@ class Pipeline(Holder, LoraHolder):
         texts = [text for text in (*prompts, asked.negative_prompt) if text]
         long = not asked.truncate and any(self.parts.tokenizers[0].cut(text, self.tokens) for text in texts)
         if given or long or (asked.emphasis != "none" and SYNTAX.search("\n".join(texts))):
-            from sukashi.prompts.reading import read_run, words_of
+            from sukashi.prompts.reading import hear
 
-            encode = lambda said, chunks: self.encode_prompt(said, chunks=chunks, **how)  # noqa: E731
-            script = read_run(self.parts, prompts, asked, levels, encode, given)
-            wanted, unwanted = script[0].wanted[0][0], script[0].unwanted
-            notes[:0] = self.remarks(words_of(prompts, asked.emphasis, n), task=task is not None)
+            wanted, unwanted, script = hear(self, prompts, asked, levels, given or {}, how, task is not None)
         else:
             notes[:0] = self.remarks(prompts, task=task is not None)
             wanted = self.encode_prompt(prompts, **how)
             unwanted = self.encode_prompt([asked.negative_prompt] * len(prompts), **how)
-        if self.size_numbers:  # SDXL
-            wanted, unwanted = sized(wanted, asked), sized(unwanted, asked, unwanted=True)
-            script = [one.mapped(lambda c: sized(c, asked), lambda c: sized(c, asked, unwanted=True)) for one in script]
-        script = [] if len(script) == 1 and script[0].alone else script
+            if self.size_numbers:  # SDXL
+                wanted, unwanted = sized(wanted, asked), sized(unwanted, asked, unwanted=True)
         if asked.negative_start:
             x = self.get_latents(width, height, seeds=seeds, rng=asked.rng)
             asked = settled_start(asked, self.unet, plan, prompts, wanted, unwanted, x, notes)
@@ -227,8 +223,12 @@ class Pipeline(Holder, LoraHolder):
         facts: dict[str, Any] = {"requests": requests, "sampler": plan.sampler, "grid": plan.grid, "notes": notes}
         if task:
             facts |= {"task": task.name, "options": task.options, "calls": task.calls}
-            walk_task = partial(self.walk, task, plan, wanted, unwanted, asked, notes, script)
-            return Run(levels=levels, x=task.begin().x, walk=walk_task, **facts)
+            return Run(
+                levels=levels,
+                x=task.begin().x,
+                walk=partial(self.walk, task, plan, wanted, unwanted, script, asked, notes),
+                **facts,
+            )
 
         def start() -> tuple[Tensor, Noise]:
             draw = of_any_shape(seeds, asked.rng, self.device)
@@ -248,9 +248,9 @@ class Pipeline(Holder, LoraHolder):
         plan: Plan,
         wanted: Conditioning,
         unwanted: Conditioning,
+        script: Sequence[Told],
         asked: Settings,
         notes: list[str],
-        script: Sequence[Told] = (),
     ) -> Iterator[Step]:
         """Start the sampler where a task begins."""
         begun = task.begin()
@@ -332,7 +332,7 @@ class Pipeline(Holder, LoraHolder):
         predicts = self.published.schedule.predicts
         if empty is not None:
             if guide:
-                raise ValueError("this task has guidance of its own; negative windows, scales, guide, AND and [a:b:c] are not")
+                raise ValueError("this task has guidance of its own; neither windows, guide, AND nor [a:b:3]")
             said = settings.negative_prompt is not None
             stretches = [(one.lowest, one.wanted, one.unwanted if said else None) for one in script]
             stretches = stretches or [(0.0, [(wanted, 1.0)], negative)]

@@ -68,7 +68,7 @@ def test_long_prompts_run(family: str, negative: str | None) -> None:
 
 def test_long_prompts_run_on_kirie() -> None:
     pipe = sukashi.load("kirie", device="cpu")
-    result = pipe("a girl with glasses eating pizza in the park, " * 30, seed=1, steps=2)
+    result = pipe("a girl with glasses eating pizza, " * 40, seed=1, steps=2)
     assert result.notes[0].endswith(" chunks of 46 tokens") and result.latents.isfinite().all()
 
 

@@ -16,9 +16,7 @@ from sukashi.prompts.blend import mapped, repeated
 MARK = re.compile(r"<embeddings [0-9a-f]{16}>")
 
 
-def named(
-    prompt: Any, options: Mapping[str, Any]
-) -> tuple[str | list[str], dict[str, Any], dict[str, Conditioning]]:
+def named(prompt: Any, options: Mapping[str, Any]) -> tuple[str | list[str], dict[str, Any], dict[str, Conditioning]]:
     """Prompt and options with names in the place of prompt embeddings, as records keep them, and these by name.
 
     Embeddings of several prompts, (B, T, D), are B pictures; as a negative prompt they are one, or B.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from sukashi.diffusion.denoiser import Conditioning
 from sukashi.diffusion.types import Level
@@ -12,6 +14,7 @@ from sukashi.prompts.script import Scene, Voice, script
 from sukashi.prompts.stress import parse_stress
 from sukashi.prompts.told import Texts, Told, tell, texts_of
 from sukashi.settings import Settings
+from sukashi.sizes import sized
 from sukashi.weights.parts import Parts
 
 Encode = Callable[[Texts, int], Conditioning]
@@ -63,3 +66,24 @@ def words_of(told: Sequence[str], emphasis: str, steps: int) -> list[str]:
         return list(told)
     texts = texts_of(script(told, [], steps))
     return [" ".join(part.text for part in parse_stress(text) if not part.breaks) for text in texts]
+
+
+def hear(
+    pipe: Any,
+    prompts: Sequence[str],
+    asked: Settings,
+    levels: Sequence[Level],
+    given: Mapping[str, Conditioning],
+    how: dict[str, Any],
+    task: bool,
+) -> tuple[Conditioning, Conditioning, list[Told]]:
+    """What a pipeline's U-Net is told first, wanted and unwanted, and the script where that is not all.
+
+    ``how`` are the options of the pipeline's ``encode_prompt``; its notes begin with what is unknown in the prompts.
+    """
+    how["notes"][:0] = pipe.remarks(words_of(prompts, asked.emphasis, len(levels) - 1), task=task)
+    encode = lambda said, chunks: pipe.encode_prompt(said, chunks=chunks, **how)  # noqa: E731
+    told = read_run(pipe.parts, prompts, asked, levels, encode, given)
+    if pipe.size_numbers:  # SDXL
+        told = [one.mapped(partial(sized, asked=asked), partial(sized, asked=asked, unwanted=True)) for one in told]
+    return told[0].wanted[0][0], told[0].unwanted, [] if len(told) == 1 and told[0].alone else told
