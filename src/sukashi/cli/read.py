@@ -6,14 +6,12 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import fields, replace
 
 from sukashi.cli.draw import speaks_unicode
 from sukashi.cli.exits import OK, USAGE
-
-if TYPE_CHECKING:
-    from sukashi.metadata.recipe import Recipe
+from sukashi.metadata.recipe import Recipe
+from sukashi.settings import Settings
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,7 +43,8 @@ def shown(recipe: Recipe) -> Recipe:
         return recipe
     version = recipe.raw.get("version")
     settings = recipe.raw.get("settings")
-    extra = (
-        {key: settings[key] for key in ("rescale", "eta") if settings.get(key)} if isinstance(settings, Mapping) else {}
-    )
+    told = {field.name for field in fields(Recipe)} | {"count"}
+    usual = Settings().to_dict()
+    given = settings.items() if isinstance(settings, Mapping) else ()
+    extra = {key: value for key, value in given if key not in told and value not in (None, usual.get(key))}
     return replace(recipe, tool=f"sukashi {version}", raw={**extra, **loading})
