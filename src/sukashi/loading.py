@@ -11,6 +11,7 @@ import torch
 
 from sukashi import kirie
 from sukashi.pipeline import Pipeline
+from sukashi.places import words as embeddings_there
 from sukashi.weights.hub import FACTS
 from sukashi.weights.load import load_parts
 from sukashi.weights.parts import Parts
@@ -49,7 +50,9 @@ def load(
     parts = load_parts(source, device=device, dtype=dtype, **options)
     words: dict[str, Any] = {"unknown_words": kirie.unknown_words} if ours else {}
     how = record(device, dtype, options)
-    return Pipeline(parts, defaults(parts), name=str(model), loading=how, **words)
+    pipe = Pipeline(parts, defaults(parts), name=str(model), loading=how, **words)
+    pipe.words = embeddings_there()
+    return pipe
 
 
 def record(device: torch.device, dtype: torch.dtype, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,14 +49,29 @@ def missing(wanted: Sequence[Any] | None, there: Sequence[Any] | None) -> list[A
 
 
 def words_in(texts: Sequence[str], pipe: Pipeline) -> list[list[str]]:
-    """File and word for each ``embedding:name`` that the pipeline lacks; those without a file are left out."""
-    known = pipe.parts.tokenizers[0].added
-    names = dict.fromkeys(name for text in texts for name in spell_words(text, known)[1])
-    found = []
-    for name in names:
+    """File and word for each ``embedding:name``, and each name of ``pipe.words``, that the pipeline lacks.
+
+    Those without a file, and those of ``pipe.words`` that are for another family, are left out: they stay plain text.
+    """
+    known = {word.lower() for word in pipe.parts.tokenizers[0].added}
+    found = {}
+    for name in dict.fromkeys(name for text in texts for name in spell_words(text, known)[1]):
         try:
             path = find("embedding", name)
         except FileNotFoundError:
             continue  # the prompt's reader says that there is no such word
-        found.append([str(path), Path(name).stem if Path(name).suffix == path.suffix else name])
-    return found
+        found[Path(name).stem if Path(name).suffix == path.suffix else name] = path
+    for name, path in pipe.words.items():
+        said = name.lower() not in known and any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", t, re.I) for t in texts)
+        if said and name not in found and fits(pipe, path, name):
+            found[name] = path
+    return [[str(path), name] for name, path in found.items()]
+
+
+def fits(pipe: Pipeline, path: Path, name: str) -> bool:
+    """Whether a textual inversion is for this kind of model and its name is free."""
+    try:
+        pipe.with_embedding(path, name)
+    except ValueError:
+        return False
+    return True

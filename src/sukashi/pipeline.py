@@ -18,15 +18,13 @@ from torch import Tensor
 
 from sukashi.adapters.holding import Holder
 from sukashi.adapters.lora.holding import LoraHolder
-from sukashi.adapters.steering import steered, tell
-from sukashi.adapters.use import acts_of
-from sukashi.beginning import Guide, Task
-from sukashi.diffusion.denoiser import Conditioning, embed_guidance, guided
+from sukashi.beginning import Task
+from sukashi.diffusion.denoiser import Conditioning
 from sukashi.diffusion.names import resolve
 from sukashi.diffusion.noise import of_any_shape, per_picture
 from sukashi.diffusion.plan import Plan
-from sukashi.diffusion.types import Denoise, Level, Noise, Step
-from sukashi.guidance.asked import settled_start, steered_as
+from sukashi.diffusion.types import Noise, Step
+from sukashi.guidance.asked import settled_start
 from sukashi.memory import decode
 from sukashi.named import run_with_named
 from sukashi.pictures import to_pictures
@@ -36,6 +34,7 @@ from sukashi.seamless import around
 from sukashi.seeds import first_noise, requests_of
 from sukashi.settings import Settings
 from sukashi.sizes import sized, told_sizes
+from sukashi.steering import Steered
 from sukashi.text import SYNTAX, TextEmbedding, encode_text
 from sukashi.weights.parts import Parts
 
@@ -49,7 +48,7 @@ Prepare = Callable[["Pipeline", Settings, Sequence[int], Plan, list[str]], Task]
 """(pipe, what is asked with every default filled in, seeds, plan, notes to add to) -> a task made ready."""
 
 
-class Pipeline(Holder, LoraHolder):
+class Pipeline(Holder, LoraHolder, Steered):
     """A loaded model, ready to draw. ``sukashi.load`` makes one; ``with_control`` and the like make it another.
 
     ``defaults`` fills the fields of ``Settings`` that a request leaves open; ``name`` is what records call the model,
@@ -113,9 +112,10 @@ class Pipeline(Holder, LoraHolder):
         """
         prompts = [prompt] if prompt is None or isinstance(prompt, str) else list(prompt)
         with torch.no_grad():
-            text: TextEmbedding | Encoded = encode_text(self.parts, prompts, clip_skip=clip_skip)
+            text: TextEmbedding | Encoded
+            text = plain = encode_text(self.parts, prompts, clip_skip=clip_skip)
             syntax = emphasis != "none" and SYNTAX.search("\n".join(filter(None, prompts)))
-            if syntax or chunks > 1 or (any(map(any, text.cut)) and not truncate):
+            if syntax or chunks > 1 or (any(map(any, plain.cut)) and not truncate):
                 from sukashi.prompts.encode import encode_prompts
 
                 how: dict[str, Any] = {"emphasis": emphasis, "truncate": truncate, "chunks": chunks}
@@ -190,7 +190,9 @@ class Pipeline(Holder, LoraHolder):
         width, height, n, _ = asked.numbers()
         prompts = [p for p in ([prompt] if isinstance(prompt, str) else prompt) for _ in range(asked.count)]
         named_there = any("<" in text or "embedding:" in text for text in (*prompts, asked.negative_prompt or ""))
-        more = named_there or self.words or any(getattr(asked, n) != self.defaults.get(n) for n in ("loras", "embeddings"))
+        more = (
+            named_there or self.words or any(getattr(asked, n) != self.defaults.get(n) for n in ("loras", "embeddings"))
+        )
         if more and (run := run_with_named(self, prompts, asked, {**options, "prepare": prepare, "given": given})):
             return run
         if asked.seamless and not self.wraps:
@@ -293,59 +295,6 @@ class Pipeline(Holder, LoraHolder):
             )
         unknown = dict.fromkeys(word for prompt in prompts for word in self.unknown_words(prompt))
         return [f"{self.name} does not know: {', '.join(unknown)}"] if unknown else []
-
-    def denoiser(
-        self,
-        wanted: Conditioning,
-        unwanted: Conditioning | None,
-        settings: Settings,
-        notes: list[str],
-        guide: Guide | None = None,
-        *,
-        levels: Sequence[Level],
-        script: Sequence[Told] = (),
-    ) -> Denoise:
-        """The U-Net, guarded against NaN and guided as the settings say, or as a task's ``guide`` does.
-
-        A ``script`` goes before ``wanted`` and ``unwanted``: what is told when, where a prompt changes or is several.
-        """
-        call: Callable[..., Tensor] = lambda net, *inputs, **named: net(*inputs, **named)  # noqa: E731
-        guard = partial(guarded, call=call, name="U-Net", notes=notes)
-        unet, around, empty, negative = guard(self.unet), guard, None, None
-        held = (settings.negative_start, settings.negative_stop, settings.negative_scale)
-        if settings.guide or held != (0, None, None) or script:
-            empty = self.silence(unwanted or wanted, settings)
-            negative = unwanted if settings.negative_prompt is not None else None
-        if self.uses or settings.controls:
-            acts = acts_of(self.uses, settings, levels, notes)
-            around = partial(steered, guard=guard, acts=acts)
-            unet, wanted = around(self.unet), tell(wanted, acts, wanted=True)
-            unwanted = unwanted and tell(unwanted, acts, wanted=False)
-            empty, negative = (one and tell(one, acts, wanted=False) for one in (empty, negative))
-            as_wanted, as_unwanted = (partial(tell, acts=acts, wanted=which) for which in (True, False))
-            script = [one.mapped(as_wanted, as_unwanted) for one in script]
-        guidance = settings.numbers()[3]
-        if width := self.unet.config.guidance_dim:  # an LCM is told the scale and needs no second branch
-            told = embed_guidance(guidance, width, len(wanted.context)).to(wanted.context)
-            wanted, unwanted = replace(wanted, guidance=told), None
-            script = [one.mapped(partial(replace, guidance=told), lambda given: given) for one in script]
-        predicts = self.published.schedule.predicts
-        if empty is not None:
-            if guide:
-                raise ValueError("this task has guidance of its own; neither windows, guide, AND nor [a:b:3]")
-            said = settings.negative_prompt is not None
-            stretches = [(one.lowest, one.wanted, one.unwanted if said else None) for one in script]
-            stretches = stretches or [(0.0, [(wanted, 1.0)], negative)]
-            return steered_as(settings, self.unet, around, self.plan(settings), levels, stretches, empty)
-        if guide and unwanted is not None:
-            return guide(unet, predicts, wanted, unwanted, guidance)
-        return guided(unet, predicts, wanted, unwanted, guidance, settings.rescale)
-
-    def silence(self, given: Conditioning, settings: Settings) -> Conditioning:
-        """The empty prompt in the place of ``given``, as long and with everything else that the U-Net is told."""
-        chunks, nobody = given.context.shape[1] // self.tokens, [None] * len(given.context)
-        nothing = self.encode_prompt(nobody, clip_skip=settings.clip_skip, chunks=chunks)
-        return replace(given, context=nothing.context, pooled=nothing.pooled)
 
     def finish(self, run: Run, x: Tensor, start: float) -> Result:
         """Clean latents (B, C, h, w) -> pictures, with the facts of their run; ``start`` is when it began."""

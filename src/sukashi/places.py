@@ -108,6 +108,14 @@ def files(kind: str, folders: Sequence[Path]) -> Iterator[Path]:
             yield from weights_in(place)
 
 
+def words() -> dict[str, Path]:
+    """The textual inversions in the known trees by the names of their files, which prompts may use."""
+    try:
+        return {path.stem: path for path in files("embedding", [tree for tree in trees() if is_tree(tree)])}
+    except (FileNotFoundError, ValueError):  # a folder of SUKASHI_FOLDERS is gone, a yaml cannot be read
+        return {}
+
+
 def weights_in(folder: Path, depth: int = 0) -> Iterator[Path]:
     """The weight files of a folder and its subfolders, in the order of their names."""
     try:

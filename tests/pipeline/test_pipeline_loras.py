@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lora_samples import kohya, saved
-from sukashi import tasks
+from sukashi import places, tasks
 from sukashi.pipeline import Pipeline
 from sukashi.settings import Settings
 from tiny_models import equal, tiny_model
@@ -122,6 +122,22 @@ def test_words_by_settings_and_by_their_files_names(pipe: Pipeline, folder: Path
     for wrong in ("w0rd", [["a", "b", "c"]], [1], [[]]):
         with pytest.raises(ValueError, match=r"embeddings: .* is not a file, a name, or"):
             Settings(embeddings=wrong)
+
+
+def test_words_by_the_names_of_their_files(pipe: Pipeline, tmp_path: Path, monkeypatch) -> None:
+    """As A1111 has it: what lies in the folder of embeddings may be said."""
+    (tmp_path / "embeddings").mkdir()
+    (tmp_path / "models" / "Lora").mkdir(parents=True)
+    path = saved({"<x>": torch.randn(2, 32)}, tmp_path / "embeddings" / "w0rd.safetensors")
+    saved({"<y>": torch.randn(2, 768)}, tmp_path / "embeddings" / "large.safetensors")
+    monkeypatch.setenv("SUKASHI_FOLDERS", str(tmp_path))
+    assert set(places.words()) == {"w0rd", "large"}
+    expected, plain = latents(pipe.with_embedding(path, token="w0rd"), "a W0rd"), latents(pipe, "a w0rd2 large")
+    pipe.words = places.words()
+    assert torch.equal(latents(pipe, "a W0rd"), expected)
+    assert torch.equal(latents(pipe, "a w0rd2 large"), plain)  # no word of its own, and one for another family
+    monkeypatch.setenv("SUKASHI_FOLDERS", "/nowhere")
+    assert places.words() == {}
 
 
 def test_settings_refuse_what_is_no_list_of_loras() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from sukashi.adapters.lora.apply import Use, open_lora, with_loras
@@ -26,6 +27,7 @@ class LoraHolder:
     parts: Parts
     unet: UNet
     defaults: dict[str, Any]
+    words: Mapping[str, Path] = MappingProxyType({})  # textual inversions that prompts may name, by their files' names
     loras: tuple[LoraReport, ...] = ()  # what was found in each file: ``print(*pipe.loras, sep="\n")``
 
     def with_lora(
