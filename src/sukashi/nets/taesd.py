@@ -7,12 +7,17 @@ are already scaled: they are what a U-Net sees. B batch, H W image height and wi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sukashi.nets.vae import VAEConfig
+
 C = 64
+
+CONFIG = VAEConfig(channels=(C,) * 4, scale=1.0, mid_attention=False, quant_conv=False, post_quant_conv=False)
 
 
 class Block(nn.Module):
@@ -47,6 +52,7 @@ class TAESD(nn.Module):
 
     def __init__(self, latent_channels: int = 4) -> None:
         super().__init__()
+        self.config = replace(CONFIG, latent_channels=latent_channels)
         down = [layer for _ in range(3) for layer in (conv(C, stride=2, bias=False), Block(), Block(), Block())]
         self.encoder = Stack([conv(3), Block(), *down, conv(C, latent_channels)])
         up: list[nn.Module] = []
@@ -54,8 +60,13 @@ class TAESD(nn.Module):
             up += [Block(), Block(), Block(), nn.Upsample(scale_factor=2), conv(C, bias=False)]
         self.decoder = Stack([conv(latent_channels), nn.ReLU(), *up, Block(), conv(C, 3)])
 
-    def encode(self, image: Tensor) -> Tensor:
-        """Image (B, 3, H, W) in [-1, 1] -> latent (B, 4, h, w)."""
+    def posterior(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """As ``VAE.posterior``: the latent, and a deviation of nothing, for it is not a distribution."""
+        latent = self.encode(image)
+        return latent, torch.zeros_like(latent)
+
+    def encode(self, image: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Image (B, 3, H, W) in [-1, 1] -> latent (B, 4, h, w); ``noise`` is without effect (see ``posterior``)."""
         return self.encoder(image / 2 + 0.5)
 
     def decode(self, latent: Tensor) -> Tensor:

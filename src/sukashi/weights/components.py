@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sukashi.nets.clip import CLIPText, CLIPTextConfig
+from sukashi.nets.taesd import TAESD
 from sukashi.nets.unet import UNet, UNetConfig
 from sukashi.nets.vae import VAE, VAEConfig
 from sukashi.weights import names
@@ -15,7 +16,7 @@ from sukashi.weights.configs import text_config, unet_config, vae_config
 from sukashi.weights.errors import CheckpointError, ConfigError
 from sukashi.weights.files import choose_weights, read_json, shards
 from sukashi.weights.parts import Hold, PartReport
-from sukashi.weights.tensors import open_tensors
+from sukashi.weights.tensors import TensorFile, open_tensors
 
 VAE_IGNORED = r"^(first_stage_model\.)?(loss\.|model_ema\.)|^(global_step|epoch)$"
 
@@ -86,7 +87,12 @@ def text_from_folder(folder: Path, hold: Hold, part: str = "text_encoder") -> tu
 
 
 def load_vae(source: Path, row: VAEConfig, hold: Hold) -> tuple[VAE, PartReport]:
-    """An autoencoder that comes by itself: a pipeline folder, a ``vae/`` folder, or a file (names of LDM or ours)."""
+    """An autoencoder that comes by itself: a pipeline folder, a ``vae/`` folder, or a file (names of LDM or ours).
+
+    TAESD's tiny one is known by its layers, in a file or a folder, and stands in for the model's own.
+    """
+    if (tiny := tiny_file(source)) is not None:
+        return tiny_vae(tiny, row, hold)
     if source.is_dir():
         return vae_from_folder(source if (source / "config.json").exists() else source / "vae", row, hold)
     file = open_tensors(source)
@@ -100,6 +106,29 @@ def load_vae(source: Path, row: VAEConfig, hold: Hold) -> tuple[VAE, PartReport]
         raise CheckpointError(f"{source} holds no autoencoder of Stable Diffusion (no encoder.down...)")
     vae = empty(lambda: VAE(row))
     return vae, assemble(vae, file, places, part="vae", hold=hold, ignore=VAE_IGNORED)
+
+
+def tiny_file(source: Path) -> TensorFile | None:
+    """The tensors of an AutoencoderTiny (diffusers' names) at ``source``, None for anything else."""
+    if source.is_dir():
+        config = source / "config.json"
+        if not config.is_file() or read_json(config).get("_class_name") != "AutoencoderTiny":
+            return None
+        source = next(iter(sorted(source.glob("*.safetensors"))), source)
+    if not source.is_file():
+        return None
+    file = open_tensors(source)
+    return file if "decoder.layers.0.weight" in file else None
+
+
+def tiny_vae(file: TensorFile, row: VAEConfig, hold: Hold) -> tuple[VAE, PartReport]:
+    """TAESD in the place of a VAE: it is called the same. Raises CheckpointError for latents of another size."""
+    if row.factor != 8:
+        raise CheckpointError(f"{file.where} decodes latents of 8 pixels a cell; this model has {row.factor}")
+    net = empty(lambda: TAESD(row.latent_channels))
+    note = "the autoencoder is TAESD, a tiny one: quick, and less exact"
+    report = assemble(net, file, lambda name: (names.Place(name),), part="vae", hold=hold, notes=(note,))
+    return cast("VAE", net), report
 
 
 def load_text(source: Path, config: CLIPTextConfig, hold: Hold, part: str) -> tuple[CLIPText, PartReport]:
