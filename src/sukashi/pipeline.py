@@ -147,7 +147,7 @@ class Pipeline(Holder, LoraHolder, Steered):
 
         ``unwanted`` is the empty or the negative prompt (None: no guidance); ``noise`` feeds samplers that add some.
         """
-        settings = Settings(**options).filled(self.defaults)
+        settings = Settings(**{"negative_prompt": "", **options}).filled(self.defaults)  # not None: unwanted is one
         plan = self.plan(settings)
         levels = plan.levels(settings.numbers()[2])
         noise = noise or per_picture(range(len(latents)), latents.shape[1:], settings.rng, self.device)

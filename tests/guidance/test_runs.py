@@ -86,6 +86,8 @@ def test_a_window_is_switching_the_embeddings_by_hand_and_costs_nothing(pipe: su
     with torch.no_grad():
         *_, step = plan.run(denoise, pipe.get_latents(64, 64, seeds=[3]), levels, lambda: torch.zeros(()))
     assert torch.equal(drawn(pipe, negative_start=0.25, negative_stop="step 3").latents, step.x_next)
+    options = {"negative_start": 0.25, "negative_stop": "step 3", "steps": 4, "sampler": "ddim"}
+    assert torch.equal(pipe.denoise(pipe.get_latents(64, 64, seeds=[3]), wanted, negative, **options), step.x_next)
     assert rows_of(pipe, negative_start=0.25, negative_stop="step 3") == [2] * 4
     assert rows_of(pipe, negative_start=0.25, negative_stop="step 3", negative_outside="off") == [1, 2, 2, 1]
     assert rows_of(pipe, negative_start=0.25, negative_stop="step 3", negative_scale=1.0) == [2, 3, 3, 2]
@@ -144,6 +146,11 @@ def test_settings_that_cannot_be_run_are_refused_in_one_sentence(options: dict[s
     with pytest.raises(ValueError, match=said) as error:
         Settings(**options)
     assert "\n" not in str(error.value)
+
+
+def test_steering_without_an_unwanted_prompt_is_refused(pipe: sukashi.Pipeline) -> None:
+    with pytest.raises(ValueError, match="need an unwanted prompt"):
+        pipe.denoise(pipe.get_latents(64, 64), pipe.encode_prompt("a"), None, guide="pag(layers=attn1)", steps=2)
 
 
 def test_cfg_plus_plus_refuses_samplers_that_cannot_follow(pipe: sukashi.Pipeline) -> None:
