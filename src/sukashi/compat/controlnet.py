@@ -17,13 +17,14 @@ from sukashi.adapters.control.load import load_control
 from sukashi.adapters.steering import Act, steered, tell, window
 from sukashi.compat.basics import Output
 from sukashi.compat.images import StableDiffusionPipelineOutput
-from sukashi.compat.models import View, component_folder
+from sukashi.compat.models import View
 from sukashi.compat.stable_diffusion import StableDiffusionPipeline
 from sukashi.compat.text_to_image import Told
 from sukashi.diffusion.denoiser import Conditioning, UNetLike
 from sukashi.diffusion.types import Level
 from sukashi.nets.controlnet import ControlNet, scaled
 from sukashi.weights.files import read_json
+from sukashi.weights.parts import Hold
 
 Picture = Image.Image | Tensor | Sequence[Image.Image]
 
@@ -42,21 +43,11 @@ class ControlNetModel(View):
     net: ControlNet
 
     @classmethod
-    def from_pretrained(
-        cls,
-        source: str | Path,
-        *,
-        subfolder: str | None = None,
-        torch_dtype: torch.dtype | None = None,
-        dtype: torch.dtype | None = None,
-        variant: str | None = None,
-        local_files_only: bool = False,
-    ) -> ControlNetModel:
-        """The ControlNet of a folder or hub id, in float32 unless a dtype is given."""
-        folder = component_folder(source, subfolder, local_files_only)
-        control = load_control(folder, dtype=torch_dtype or dtype or torch.float32, variant=variant)
+    def from_folder(cls, folder: Path, hold: Hold) -> ControlNetModel:
+        """The ControlNet of its own folder."""
+        control = load_control(folder, dtype=hold.dtype, variant=hold.variant)
         if not isinstance(control.net, ControlNet):
-            raise ValueError(f"{source} is a {control.kind}, not a ControlNet")
+            raise ValueError(f"{folder} is a {control.kind}, not a ControlNet")
         return cls(control.net, read_json(folder / "config.json"))
 
     def forward(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,8 @@ from sukashi.weights.files import read_json
 from sukashi.weights.load import locally
 from sukashi.weights.parts import Hold
 
+V = TypeVar("V", bound="View")
+
 
 class View(nn.Module):
     """A second face of a network: it has the same children, parameters and buffers, and is called in another way.
@@ -39,6 +41,30 @@ class View(nn.Module):
         self.__dict__["net"] = net  # beside the children, not among them: names of tensors stay as they are
         self.config = Config(config)
         self.training = net.training
+
+    @classmethod
+    def from_pretrained(
+        cls: type[V],
+        source: str | Path,
+        *,
+        subfolder: str | None = None,
+        torch_dtype: torch.dtype | None = None,
+        dtype: torch.dtype | None = None,
+        variant: str | None = None,
+        local_files_only: bool = False,
+    ) -> V:
+        """The network of a model's folder or hub id (``subfolder="unet"``), or of a lone one.
+
+        In float32 unless a dtype is given.
+        """
+        hold = Hold(torch_dtype or dtype or torch.float32, variant=variant)
+        made: V = cls.from_folder(component_folder(source, subfolder, local_files_only), hold)
+        return made
+
+    @classmethod
+    def from_folder(cls, folder: Path, hold: Hold) -> Any:
+        """The network of its own folder, held as asked."""
+        raise NotImplementedError
 
     @property
     def device(self) -> torch.device:
@@ -83,19 +109,8 @@ class UNet2DConditionModel(View):
         return cls(UNet(unet_config(config)), config.get("sample_size") or 64)
 
     @classmethod
-    def from_pretrained(
-        cls,
-        source: str | Path,
-        *,
-        subfolder: str | None = None,
-        torch_dtype: torch.dtype | None = None,
-        dtype: torch.dtype | None = None,
-        variant: str | None = None,
-        local_files_only: bool = False,
-    ) -> UNet2DConditionModel:
-        """The U-Net of a model's folder (``subfolder="unet"``), in float32 unless a dtype is given."""
-        folder = component_folder(source, subfolder, local_files_only)
-        hold = Hold(torch_dtype or dtype or torch.float32, variant=variant)
+    def from_folder(cls, folder: Path, hold: Hold) -> UNet2DConditionModel:
+        """The U-Net of its own folder."""
         net, _ = components.unet_from_folder(folder, components.read_unet_config(folder), hold)
         return cls(net.eval(), read_json(folder / "config.json").get("sample_size") or 64)
 
@@ -196,19 +211,8 @@ class AutoencoderKL(View):
         return cls(VAE(vae_config(config)), config.get("sample_size") or 512)
 
     @classmethod
-    def from_pretrained(
-        cls,
-        source: str | Path,
-        *,
-        subfolder: str | None = None,
-        torch_dtype: torch.dtype | None = None,
-        dtype: torch.dtype | None = None,
-        variant: str | None = None,
-        local_files_only: bool = False,
-    ) -> AutoencoderKL:
-        """The autoencoder of a model's folder (``subfolder="vae"``) or a lone one, in float32 unless told otherwise."""
-        folder = component_folder(source, subfolder, local_files_only)
-        hold = Hold(torch_dtype or dtype or torch.float32, variant=variant)
+    def from_folder(cls, folder: Path, hold: Hold) -> AutoencoderKL:
+        """The autoencoder of its own folder."""
         net, _ = components.load_vae(folder, FAMILIES["sd1"].vae, hold)
         return cls(net.eval())
 

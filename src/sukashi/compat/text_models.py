@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sukashi.compat.basics import Output
-from sukashi.compat.models import View, component_folder
+from sukashi.compat.models import View
 from sukashi.nets.clip import CLIPText
 from sukashi.weights import components
 from sukashi.weights.configs import text_json
@@ -45,19 +45,9 @@ class CLIPTextModel(View):
         super().__init__(net, text_json(net.config))
 
     @classmethod
-    def from_pretrained(
-        cls,
-        source: str | Path,
-        *,
-        subfolder: str | None = None,
-        torch_dtype: torch.dtype | None = None,
-        dtype: torch.dtype | None = None,
-        variant: str | None = None,
-        local_files_only: bool = False,
-    ) -> CLIPTextModel:
-        """The text encoder of a model's folder (``subfolder="text_encoder"``), in float32 unless a dtype is given."""
-        folder = component_folder(source, subfolder, local_files_only)
-        net, _ = components.text_from_folder(folder, Hold(torch_dtype or dtype or torch.float32, variant=variant))
+    def from_folder(cls, folder: Path, hold: Hold) -> CLIPTextModel:
+        """The text encoder of its own folder; of the class that transformers would have for it."""
+        net, _ = components.text_from_folder(folder, hold)
         return view_of(net.eval())
 
     def forward(

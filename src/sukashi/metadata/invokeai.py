@@ -28,21 +28,22 @@ def read_metadata(text: str, where: str) -> Recipe:
         tool="InvokeAI",
         prompt=prompt,
         negative_prompt=negative,
-        steps=fields.whole("steps"),
-        guidance=fields.real("cfg_scale"),
-        sampler=fields.text("scheduler"),
-        seed=fields.whole("seed"),
-        width=fields.whole("width"),
-        height=fields.whole("height"),
+        **_drawn(fields, "scheduler"),
         model=model,
         model_hash=model_hash,
         clip_skip=None if skipped is None else skipped + 1,  # Invoke counts the layers left out
-        denoising_strength=fields.real("strength"),
         rng=device,
         loras=_loras(fields),
         raw=fields.left,
         notes=tuple(fields.notes),
     )
+
+
+def _drawn(fields: Fields, sampler: str) -> dict[str, Any]:
+    """What all three records say in the same words, but for the sampler."""
+    numbers: dict[str, Any] = {name: fields.whole(name) for name in ("steps", "seed", "width", "height")}
+    reals = {"guidance": fields.real("cfg_scale"), "denoising_strength": fields.real("strength")}
+    return numbers | reals | {"sampler": fields.text(sampler)}
 
 
 def read_sd_metadata(text: str, where: str) -> Recipe:
@@ -61,15 +62,9 @@ def read_sd_metadata(text: str, where: str) -> Recipe:
         tool="InvokeAI",
         prompt=prompt,
         negative_prompt=negative,
-        steps=fields.whole("steps"),
-        guidance=fields.real("cfg_scale"),
-        sampler=fields.text("sampler"),
-        seed=fields.whole("seed"),
-        width=fields.whole("width"),
-        height=fields.whole("height"),
+        **_drawn(fields, "sampler"),
         model=record.text("model_weights"),
         model_hash=record.text("model_hash"),
-        denoising_strength=fields.real("strength"),
         raw=record.left | fields.left,
         notes=(*record.notes, *fields.notes),
     )
@@ -88,13 +83,7 @@ def read_dream(text: str, where: str) -> Recipe:
         tool="InvokeAI",
         prompt=prompt,
         negative_prompt=negative,
-        steps=fields.whole("steps"),
-        guidance=fields.real("cfg_scale"),
-        sampler=fields.text("sampler"),
-        seed=fields.whole("seed"),
-        width=fields.whole("width"),
-        height=fields.whole("height"),
-        denoising_strength=fields.real("strength"),
+        **_drawn(fields, "sampler"),
         raw=fields.left,
         notes=tuple(fields.notes),
     )
