@@ -39,7 +39,7 @@ def open_all(sources: Source | Sequence[Source], what: str = "picture") -> list[
     """One picture or several; a tensor (B, 3, H, W) or an array (B, H, W, 3) is B of them."""
     if isinstance(sources, Tensor | np.ndarray) and sources.ndim == 4:
         sources = list(sources)
-    several = sources if isinstance(sources, list | tuple) else [sources]
+    several: Sequence[Any] = sources if isinstance(sources, list | tuple) else [sources]
     if not several:
         raise ValueError(f"there is no {what}: the list is empty")
     return [open_picture(source, what) for source in several]

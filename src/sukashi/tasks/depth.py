@@ -55,14 +55,14 @@ def depth_to_image(
         same_proportions(found, opened[0].picture.size)
         maps = [found] * len(opened)
     pictures = [each._replace(picture=fit(each.picture, size)) for each in opened]
-    extra = {"depth": shown, "strength": strength, "exact_steps": exact_steps}
+    extra: dict[str, Any] = {"depth": shown, "strength": strength, "exact_steps": exact_steps}
     records = [{"image": each.record} | extra for each in opened]
 
     def prepare(pipe: Pipeline, asked: Settings, seeds: Sequence[int], plan: Plan, said: list[str]) -> Task:
         said += notes
         _, height, width = pipe.latent_shape(*size)
         channel = torch.cat([as_channel(each, height, width, said) for each in spread_over(maps, len(seeds))])
-        named = {"name": "depth-to-image", "extra": channel.to(pipe.device)}
+        named: dict[str, Any] = {"name": "depth-to-image", "extra": channel.to(pipe.device)}
         return noised(pipe, asked, seeds, plan, said, pictures, records, strength, exact_steps, **named)
 
     options |= {"width": size[0], "height": size[1]}

@@ -95,7 +95,7 @@ def noised(
         return Beginning(x=x, noise=lambda: draw(shape), extra=extra)
 
     rows = spread_over(records, len(seeds))
-    where = {"levels": levels, "first": total - run, "last": total, "calls": calls_of(plan, total, run)}
+    where: dict[str, Any] = {"levels": levels, "first": total - run, "last": total, "calls": calls_of(plan, total, run)}
     return Task(name=name, begin=begin, options=rows, **where)
 
 

@@ -190,11 +190,11 @@ def masked(
     hole = Posterior(pipe, image * (mask.cpu() < 0.5), notes) if channels == 9 else None
     pure = wish.strength == 1 and run > 0
     original = Posterior(pipe, image, notes) if not pure or hole is None or wish.soft else None
-    content = original
+    other: Posterior | None = None  # what the masked part holds before, where that is not the picture
     if wish.fill == "fill" and not pure:
         filled = spread(patch.picture, patch.mask)
-        content = Posterior(pipe, latents.images_of([filled] * len(seeds)), notes)
-    cell, shape = pipe.vae.config.factor, (original or hole).mean.shape[1:]
+        other = Posterior(pipe, latents.images_of([filled] * len(seeds)), notes)
+    cell, shape = pipe.vae.config.factor, pipe.latent_shape(patch.picture.width, patch.picture.height)
     covered = masks.cells_covered(mask, cell) if wish.soft else masks.cells_touched(mask, cell)
 
     def begin() -> Beginning:
@@ -205,7 +205,7 @@ def masked(
         if clean is None or pure:
             x = noise * plan.start_scale(levels)
         else:
-            held = emptied(clean if content is original else content.mean, covered, wish.fill, noise)
+            held = emptied(clean if other is None else other.mean, covered, wish.fill, noise)
             x = noised_to(plan.begin(levels, total - run), held, noise) if run else held
         extra = None if hole is None else seen(mask, hole.sample(draw), cell)
         if clean is None or (hole is not None and not wish.soft):
@@ -217,7 +217,7 @@ def masked(
 
         return Beginning(x=x, noise=lambda: draw(shape), extra=extra, wrap=wrap)
 
-    where = {"levels": levels, "first": total - run, "last": total, "calls": calls_of(plan, total, run)}
+    where: dict[str, Any] = {"levels": levels, "first": total - run, "last": total, "calls": calls_of(plan, total, run)}
     return Task(name="inpaint", begin=begin, options=[record] * len(seeds), **where)
 
 

@@ -47,7 +47,7 @@ def outpaint(
     canvas = extend(opened.picture, left, top, right, bottom)
     mask = Image.new("L", canvas.size, 255)
     mask.paste(0, (left, top, left + opened.picture.width, top + opened.picture.height))
-    said = {"strength": strength, "exact_steps": exact_steps, "fill": fill}
+    said: dict[str, Any] = {"strength": strength, "exact_steps": exact_steps, "fill": fill}
     given = {name: options.pop(name) for name in ("width", "height") if name in options}
     if any(given.values()) and (given.get("width"), given.get("height")) != whole(canvas.size, pipe.vae.config.factor):
         raise ValueError("width and height follow from the picture and the sides; leave them out")

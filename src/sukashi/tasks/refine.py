@@ -68,7 +68,8 @@ def refine(
     }
     result = perform(second, prompts, continued(x, switch), show, **(again | {"count": 1}))
     notes = [*run.notes, *(note for note in result.notes if note not in run.notes)]
-    calls, made = run.calls + result.calls, {"task": "refine", "options": run.options, "requests": run.requests}
+    calls = run.calls + result.calls
+    made: dict[str, Any] = {"task": "refine", "options": run.options, "requests": run.requests}
     return replace(result, model=pipe.name, loading=pipe.loading, notes=notes, calls=calls, **made)
 
 

@@ -42,7 +42,7 @@ def two_pass(
         raise ValueError(f"scale is {scale!r}; a number in 1..8 is accepted")
     if enlarger not in ENLARGERS:
         raise ValueError(f"enlarger is {enlarger!r}; accepted: {', '.join(ENLARGERS)}")
-    first = text_to_image(pipe, prompt, show=show, **options)
+    first = text_to_image(pipe, prompt if isinstance(prompt, str) else list(prompt), show=show, **options)
     asked, cell = first.requests[0], pipe.vae.config.factor
     size = tuple(max(cell, round(side * scale / cell) * cell) for side in first.images[0].size)
     large = [picture.resize((size[0], size[1]), ENLARGERS[enlarger]) for picture in first.images]
