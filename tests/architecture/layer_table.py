@@ -56,7 +56,12 @@ LIBRARIES: dict[str, set[str]] = {
     "tasks.depth": {"torch", "numpy", "PIL", "transformers"},
     "places": {"yaml"},
 }
-ONLY_WHERE_USED = {"huggingface_hub", "transformers", "yaml", "instant_clip_tokenizer"}  # imported inside the function that needs them
+ONLY_WHERE_USED = {
+    "huggingface_hub",
+    "transformers",
+    "yaml",
+    "instant_clip_tokenizer",
+}  # imported inside the function that needs them
 
 
 class Import(NamedTuple):
