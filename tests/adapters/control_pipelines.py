@@ -14,7 +14,7 @@ from sukashi.pipeline import Pipeline
 from sukashi.weights.save import save_folder
 
 PROMPT, NEGATIVE = "a cat", "blurred"
-ASKED = dict(steps=5, guidance=6.0, sampler="ddim", seed=3)
+ASKED = dict(steps=4, guidance=6.0, sampler="ddim", seed=3)
 
 
 def model_folder(name: str, folder: Path) -> Path:

@@ -21,7 +21,7 @@ from tiny_models import tiny_model
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is the oracle here")
 transformers = pytest.importorskip("transformers", reason="transformers is the oracle here")
-WIDTH, HEIGHT = 72, 56
+WIDTH, HEIGHT = 56, 40
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_two_controlnets_are_summed(folder: Any) -> None:
     assert (drawn_by_us(pipe, WIDTH, HEIGHT) - reference).abs().max() <= 1e-4
 
 
-@pytest.mark.parametrize(("name", "size"), [("sd1", (72, 56)), ("sdxl", (96, 64))])
+@pytest.mark.parametrize(("name", "size"), [("sd1", (56, 40)), ("sdxl", (64, 32))])
 def test_a_t2i_adapter_draws_as_in_diffusers(name: str, size: tuple[int, int], folder: Any) -> None:
     path = folder(name)
     plain = ours(path)
@@ -130,7 +130,9 @@ def test_an_image_prompt_draws_as_in_diffusers(name: str, kind: str, folder: Any
     pipe.load_ip_adapter(path.parent / "ip", subfolder="", weight_name=file, low_cpu_mem_usage=False)
     pipe.set_ip_adapter_scale(0.6)
     reference = drawn_by_diffusers(pipe, plain, WIDTH, HEIGHT, ip_adapter_image=picture(5, (40, 33)))
-    drawn = drawn_by_us(plain.with_image_prompt(path.parent / "ip" / file, picture(5, (40, 33)), scale=0.6), 72, 56)
+    drawn = drawn_by_us(
+        plain.with_image_prompt(path.parent / "ip" / file, picture(5, (40, 33)), scale=0.6), WIDTH, HEIGHT
+    )
     assert (drawn - reference).abs().max() <= 1e-4
     assert (drawn - drawn_by_us(plain, WIDTH, HEIGHT)).abs().max() > 1e-3
 
@@ -153,10 +155,10 @@ def test_threads_with_and_without_an_adapter_do_not_meet(folder: Any) -> None:
     path = folder("sd1")
     plain = ours(path)
     pipes = [plain, plain.with_image_prompt(path.parent / "ip" / "ip-adapter_plain.safetensors", picture(5))]
-    alone = [drawn_by_us(pipe, 64, 64) for pipe in pipes]
+    alone = [drawn_by_us(pipe, 40, 40) for pipe in pipes]
     found: dict[int, torch.Tensor] = {}
     threads = [
-        threading.Thread(target=lambda k=k: found.update({k: drawn_by_us(pipes[k % 2], 64, 64)})) for k in range(4)
+        threading.Thread(target=lambda k=k: found.update({k: drawn_by_us(pipes[k % 2], 40, 40)})) for k in range(4)
     ]
     for thread in threads:
         thread.start()
@@ -172,8 +174,8 @@ def test_other_ways_to_guide_ask_the_adapters_for_the_same_rows(options: dict[st
     path = folder("sd1")
     pipe = ours(path).with_control(path.parent / "controlnet", picture(), guess=True)
     pipe = pipe.with_image_prompt(path.parent / "ip" / "ip-adapter_plain.safetensors", picture(5))
-    asked = {"prompt": "a cat", "seed": 3, "steps": 3, "guidance": 3.0, "width": 64, "height": 64} | options
-    plain = pipe(**{"prompt": "a cat", "seed": 3, "steps": 3, "guidance": 3.0, "width": 64, "height": 64}).latents
+    asked = {"prompt": "a cat", "seed": 3, "steps": 3, "guidance": 3.0, "width": 40, "height": 40} | options
+    plain = pipe(**{"prompt": "a cat", "seed": 3, "steps": 3, "guidance": 3.0, "width": 40, "height": 40}).latents
     assert (pipe(**asked).latents - plain).abs().max() <= 1e-4
 
 
@@ -181,10 +183,10 @@ def test_a_lora_and_a_controlnet_in_either_order(folder: Any, tmp_path: Path) ->
     path = folder("sd1")
     file, plain = saved_lora(kohya(tiny_model("sd1")), tmp_path / "lora.safetensors"), ours(path)
     net = path.parent / "controlnet"
-    one = drawn_by_us(plain.with_lora(file, 20.0).with_control(net, picture()), 64, 64)
-    two = drawn_by_us(plain.with_control(net, picture()).with_lora(file, 20.0), 64, 64)
+    one = drawn_by_us(plain.with_lora(file, 20.0).with_control(net, picture()), 40, 40)
+    two = drawn_by_us(plain.with_control(net, picture()).with_lora(file, 20.0), 40, 40)
     assert torch.equal(one, two)
-    assert (one - drawn_by_us(plain.with_control(net, picture()), 64, 64)).abs().max() > 1e-4
+    assert (one - drawn_by_us(plain.with_control(net, picture()), 40, 40)).abs().max() > 1e-4
 
 
 def test_what_does_not_go_together_is_said(folder: Any) -> None:

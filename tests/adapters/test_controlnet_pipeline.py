@@ -17,9 +17,7 @@ from sukashi.compat import ControlNetModel, StableDiffusionControlNetPipeline
 diffusers = pytest.importorskip("diffusers", reason="diffusers is the oracle here")
 PROMPT = "a painting of a squirrel"
 CASES: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "scaled": dict(controlnet_conditioning_scale=0.4),
-    "window": dict(control_guidance_start=0.3, control_guidance_end=0.8),
+    "scale and window": dict(controlnet_conditioning_scale=0.4, control_guidance_start=0.3, control_guidance_end=0.8),
     "guess": dict(guess_mode=True),
     "no guidance": dict(guidance_scale=1.0),
     "two prompts": dict(prompt=[PROMPT, "a cat"], negative_prompt=["blurred", ""], num_images_per_prompt=2),
@@ -46,7 +44,7 @@ def nets(tmp_path_factory: pytest.TempPathFactory, model: Path) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def picture() -> Image.Image:
-    values = np.random.default_rng(1).integers(0, 256, (64, 72, 3), dtype=np.uint8)
+    values = np.random.default_rng(1).integers(0, 256, (40, 48, 3), dtype=np.uint8)
     return Image.fromarray(values)
 
 
@@ -70,7 +68,7 @@ def ours(model: Path, nets: list[Path]) -> Any:
 
 
 def drawn(pipe: Any, image: Any, **options: Any) -> torch.Tensor:
-    asked: dict[str, Any] = {"prompt": PROMPT, "num_inference_steps": 5, "guidance_scale": 6.0} | options
+    asked: dict[str, Any] = {"prompt": PROMPT, "num_inference_steps": 4, "guidance_scale": 6.0} | options
     found: torch.Tensor = pipe(
         image=image, generator=torch.Generator().manual_seed(0), output_type="latent", **asked
     ).images
@@ -83,9 +81,9 @@ def test_latents_are_those_of_diffusers(case: str, model: Path, nets: list[Path]
     mine = drawn(ours(model, nets[:1]), picture, **CASES[case])
     assert mine.shape == reference.shape
     assert (mine - reference).abs().max() <= 1e-4
-    assert (
-        mine - drawn(ours(model, nets[:1]), picture, **CASES[case] | dict(controlnet_conditioning_scale=0.0))
-    ).abs().max() > 1e-3
+    if case == "scale and window":
+        silent = drawn(ours(model, nets[:1]), picture, controlnet_conditioning_scale=0.0)
+        assert (mine - silent).abs().max() > 1e-3
 
 
 def test_two_controlnets_are_summed(model: Path, nets: list[Path], picture: Image.Image) -> None:
