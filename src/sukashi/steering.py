@@ -54,7 +54,9 @@ class Steered:
         unet, around, empty, negative = guard(self.unet), guard, None, None
         held = (settings.negative_start, settings.negative_stop, settings.negative_scale)
         if settings.guide or held != (0, None, None) or script:
-            empty = self.silence(unwanted or wanted, settings)
+            if unwanted is None:
+                raise ValueError("guide and the window and scale of a negative prompt need an unwanted prompt")
+            empty = self.silence(unwanted, settings)
             negative = unwanted if settings.negative_prompt is not None else None
         if self.uses or settings.controls:
             acts = acts_of(self.uses, settings, levels, notes)
