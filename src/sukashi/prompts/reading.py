@@ -9,7 +9,7 @@ from typing import Any
 from sukashi.diffusion.denoiser import Conditioning
 from sukashi.diffusion.types import Level
 from sukashi.prompts.encode import chunks_needed
-from sukashi.prompts.given import fitted, refuse_unknown
+from sukashi.prompts.given import MARK, fitted, refuse_unknown
 from sukashi.prompts.script import Scene, Voice, script
 from sukashi.prompts.stress import parse_stress
 from sukashi.prompts.told import Texts, Told, tell, texts_of
@@ -64,7 +64,7 @@ def words_of(told: Sequence[str], emphasis: str, steps: int) -> list[str]:
     """All that prompts say in the course of a run, without their syntax."""
     if emphasis == "none":
         return list(told)
-    texts = texts_of(script(told, [], steps))
+    texts = [text for text in texts_of(script(told, [], steps)) if not MARK.fullmatch(text)]
     return [" ".join(part.text for part in parse_stress(text) if not part.breaks) for text in texts]
 
 
@@ -84,6 +84,12 @@ def hear(
     how["notes"][:0] = pipe.remarks(words_of(prompts, asked.emphasis, len(levels) - 1), task=task)
     encode = lambda said, chunks: pipe.encode_prompt(said, chunks=chunks, **how)  # noqa: E731
     told = read_run(pipe.parts, prompts, asked, levels, encode, given)
+    if len(told) > 1:
+        turns = [str(one.last) for one in told[:-1]]
+        shown = ", ".join(turns[:8]) + (", ..." if len(turns) > 8 else "")
+        how["notes"].append(f"what is said changes after step {shown} of {told[-1].last}")
+    if len(told[0].wanted) > 1:
+        how["notes"].append(f"{len(told[0].wanted)} prompts at once (AND)")
     if pipe.size_numbers:  # SDXL
         told = [one.mapped(partial(sized, asked=asked), partial(sized, asked=asked, unwanted=True)) for one in told]
     return told[0].wanted[0][0], told[0].unwanted, [] if len(told) == 1 and told[0].alone else told

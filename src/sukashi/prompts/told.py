@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -23,6 +23,7 @@ class Told:
     lowest: float  # a Level's sigma, 0..1
     wanted: list[tuple[Conditioning, float | Tensor]]  # the weight of each voice; (B, 1, 1, 1) where pictures differ
     unwanted: Conditioning
+    last: int = 0  # the step, counted from 1, that it holds to
 
     @property
     def alone(self) -> bool:
@@ -32,7 +33,7 @@ class Told:
     def mapped(self, wanted: Change, unwanted: Change | None = None) -> Told:
         """The same with every conditioning changed, the unwanted one in its own way where there is one."""
         changed = [(wanted(given), weight) for given, weight in self.wanted]
-        return Told(self.lowest, changed, (unwanted or wanted)(self.unwanted))
+        return replace(self, wanted=changed, unwanted=(unwanted or wanted)(self.unwanted))
 
 
 def tell(scenes: Sequence[Scene], levels: Sequence[Level], encode: Callable[[Texts], Conditioning]) -> list[Told]:
@@ -50,7 +51,7 @@ def tell(scenes: Sequence[Scene], levels: Sequence[Level], encode: Callable[[Tex
         for those in zip(*scene.wanted, strict=True):  # the k-th voice of every picture
             given = encoded(tuple(voice.text for voice in those))
             spoken.append((given, _weight([voice.weight for voice in those], given)))
-        told.append(Told(ending(levels, scene.last), spoken, encoded(scene.unwanted)))
+        told.append(Told(ending(levels, scene.last), spoken, encoded(scene.unwanted), scene.last))
     return told
 
 

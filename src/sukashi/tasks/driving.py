@@ -6,15 +6,16 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from sukashi.diffusion.denoiser import Conditioning
 from sukashi.diffusion.types import Step
 from sukashi.opening import Opened
-from sukashi.pipeline import Pipeline, Prepare
+from sukashi.pipeline import Pipeline, Prepare, Prompt
 from sukashi.run import Result, Run
 
 Show = Callable[[Run], Iterable[Step]]  # iterates a run; a progress bar is one that also draws itself
 
 
-def perform(pipe: Pipeline, prompt: str | Sequence[str], prepare: Prepare, show: Show, **options: Any) -> Result:
+def perform(pipe: Pipeline, prompt: Prompt, prepare: Prepare, show: Show, **options: Any) -> Result:
     """Run a task to its end and decode."""
     start = time.perf_counter()
     run = pipe.steps(prompt, prepare, **options)
@@ -24,8 +25,10 @@ def perform(pipe: Pipeline, prompt: str | Sequence[str], prepare: Prepare, show:
     return pipe.finish(run, x, start)
 
 
-def paired(prompt: str | Sequence[str], pictures: Sequence[Opened]) -> list[str]:
+def paired(prompt: Prompt, pictures: Sequence[Opened]) -> list[str] | Conditioning:
     """A prompt for each of several pictures: the one there is, or one each. Raises ValueError for another number."""
+    if isinstance(prompt, Conditioning):  # prompt embeddings say themselves for how many
+        return prompt
     prompts = [prompt] if isinstance(prompt, str) else list(prompt)
     if len(pictures) > 1 and len(prompts) == 1:
         return prompts * len(pictures)
