@@ -34,6 +34,9 @@ SCHEDULERS: list[tuple[str, dict[str, Any]]] = [
     ("DEISMultistepScheduler", {}),
     ("LCMScheduler", {}),
     ("TCDScheduler", {}),
+    ("SASolverScheduler", {}),
+    ("EDMEulerScheduler", {}),
+    ("EDMDPMSolverMultistepScheduler", {"sigma_data": 0.7}),
 ]
 CALLS: dict[str, dict[str, Any]] = {
     "negative prompt": {"prompt": PROMPT, "negative_prompt": "french fries"},
