@@ -30,9 +30,11 @@ def test_img2img_and_its_replay(files, sukashi, model) -> None:
     assert parse_infotext(picture.text["parameters"]).params["Denoising strength"] == "0.7"
     again = sukashi("replay", "b.png", "--check")
     assert again.code == 0 and "the same picture as b.png" in again.out
+    Image.open("a.png").save("kept.png")
     Image.new("RGB", (48, 40)).save("a.png")
     changed = sukashi("replay", "b.png", "--check")
     assert changed.code == 2 and "is not the picture any more that the record speaks of" in changed.err
+    assert sukashi("replay", "b.png", "--check", "-i", "kept.png").code == 0
 
 
 def test_inpaint_keeps_the_rest(files, sukashi, model) -> None:
@@ -68,3 +70,16 @@ def test_what_cannot_be_used(files, sukashi, model, words, code, sentence) -> No
     open("empty.png", "wb").close()
     ended = sukashi(words[0], "-m", model, *words[1:])
     assert ended.code == code and sentence in ended.err and ended.err.count("\n") == 1
+
+
+def test_outpainting_two_passes_and_grids(files, sukashi, model) -> None:
+    assert sukashi("outpaint", "-m", model, "-i", "a.png", "--left", 8, "a cat", "-s", 1, "-o", "o.png").code == 0
+    assert Image.open("o.png").size == (56, 40)
+    drawn = sukashi("hires", "-m", model, "a cat", "-W", 32, "-H", 32, "--scale", 1.5, "-s", 1, "-o", "h.png")
+    assert drawn.code == 0 and Image.open("h.png").size == (48, 48)
+    axes = ("-x", "steps=1,2", "-y", "guidance=1,2.5")
+    assert sukashi("grid", "-m", model, "a cat", *axes, "-W", 32, "-H", 32, "-s", 1, "-o", "g.png").code == 0
+    for name in ("o", "h", "g"):
+        assert sukashi("replay", f"{name}.png", "--check").code == 0
+    wrong = sukashi("grid", "-m", model, "a cat", "-x", "steps")
+    assert wrong.code == 2 and "'steps' is no axis; write NAME=VALUE,VALUE" in wrong.err

@@ -140,6 +140,8 @@ def replaying(parser: argparse.ArgumentParser) -> None:
         metavar="PICTURE",
         help="in place of the picture of a control network that is not there any more, one for each, in their order",
     )
+    for letters, what in ((("-i", "--init-img", "--image"), "image"), (("--mask",), "mask"), (("--depth",), "depth")):
+        parser.add_argument(*letters, dest=what, metavar="FILE", help=f"the {what}, where it is not where it was")
     parser.add_argument("-o", "--output", metavar="PATH", help="where to (default: outputs/...; with --check: nowhere)")
     parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")

@@ -51,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
     notes += differences(found.record.get("loading"), pipe.loading)
     show = watched("replaying", quiet=args.quiet)
     record = {**found.record, "model": args.model}
-    result = tasks.replay(record, pipe, show=show, control_pictures=args.control_picture)
+    given = {name: getattr(args, name) for name in ("image", "mask", "depth") if getattr(args, name)}
+    result = tasks.replay(record, pipe, show=show, control_pictures=args.control_picture, **given)
     path = tasks.save(result, target, model_hash=digest)[0] if target else None
     facts = draw.facts(pipe, result, path)
     facts["notes"] = [*notes, *facts["notes"]]
