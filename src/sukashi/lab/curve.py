@@ -36,9 +36,9 @@ def curve(lines: Sequence[Line], title: str, x_name: str, y_name: str) -> Image.
     for x in xs:
         pen.text((place(x, 0)[0], BOTTOM + 8), f"{x:g}", fill="black", font=font, anchor="mt")
     pen.rectangle([LEFT, TOP, RIGHT, BOTTOM], outline="black")
-    pen.text((LEFT, 10), title, fill="black", font=font)
+    pen.text((LEFT, 3), title, fill="black", font=font)
     pen.text((RIGHT, BOTTOM + 30), x_name, fill="black", font=font, anchor="rt")
-    pen.text((10, TOP - 18), y_name, fill="black", font=font)
+    pen.text((10, TOP - 19), y_name, fill="black", font=font)
     for k, (line, ink) in enumerate(zip(lines, INKS, strict=False)):
         points = [place(x, y) for x, y in line.points]
         pen.line(points, fill=ink, width=2)
