@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from sukashi.guides import check_steering
+from sukashi.records import check_embeddings, check_loras
 
 EMPHASES = ("a1111", "no-norm", "comfy", "ignore", "none")  # see ``sukashi.prompts.emphasis``
 
@@ -114,20 +115,3 @@ class Settings:
         if width is None or height is None or steps is None or guidance is None:
             raise ValueError(f"width {width}, height {height}, steps {steps}, guidance {guidance}: all four are needed")
         return width, height, steps, guidance
-
-
-def check_loras(records: Any) -> None:
-    """Raise ValueError unless these are LoRAs as ``Settings.loras`` has them."""
-    for record in records if isinstance(records, list | tuple) else [records]:
-        name, numbers = (record[0], record[1:]) if isinstance(record, list | tuple) and record else (None, ())
-        finite = all(isinstance(n, int | float) and not isinstance(n, bool) and abs(n) < 1000 for n in numbers)
-        if not isinstance(name, str) or not name or len(numbers) > 3 or not finite:
-            raise ValueError(f"loras: {record!r} is not [name or path, weight, weight in the text encoders]")
-
-
-def check_embeddings(records: Any) -> None:
-    """Raise ValueError unless these are words as ``Settings.embeddings`` has them."""
-    for record in records if isinstance(records, list | tuple) else [None]:
-        pair = [record] if isinstance(record, str) else record
-        if not isinstance(pair, list | tuple) or len(pair) not in (1, 2) or not all(isinstance(p, str) for p in pair):
-            raise ValueError(f"embeddings: {record or records!r} is not a file, a name, or [file or name, word]")

@@ -38,7 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "outputs",
         "weights.errors",
     ),
-    ("guides moments",),
+    ("guides moments records",),
 )
 
 # What the modules may import from elsewhere, besides the standard library. The longest name wins here too.
