@@ -7,7 +7,6 @@ import sys
 
 import pytest
 import torch
-from tiny_models import tiny_model
 
 import sukashi
 from sukashi.diffusion.denoiser import guided
@@ -17,6 +16,7 @@ from sukashi.pipeline import Pipeline
 from sukashi.prompts.blend import blend
 from sukashi.settings import Settings
 from sukashi.tasks import infotext, replay
+from tiny_models import tiny_model
 
 LONG = "a red hat on a cat at the sea, " * 30  # 300 tokens and more
 
