@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from lora_samples import kohya, saved
 from torch import Tensor
 
+from lora_samples import kohya, saved
 from sukashi.adapters.lora.apply import Use, merge, nets_of, open_lora, unmerge, with_loras
 from sukashi.adapters.lora.match import Lora
-from sukashi.adapters.sharing import with_modules
+from sukashi.nets.shallow import with_modules
 from sukashi.text import encode_text
 from sukashi.weights.errors import CheckpointError
 from sukashi.weights.load import load_parts

@@ -12,6 +12,7 @@ from sukashi.diffusion.denoiser import Conditioning, guided
 from sukashi.diffusion.names import resolve
 from sukashi.diffusion.types import Level
 from sukashi.guidance.strength import Strength, measured, strength
+from sukashi.pipeline import Pipeline
 from tiny_models import tiny_model
 
 
@@ -62,3 +63,29 @@ def test_the_peak_is_a_level_and_growth_to_the_end_is_none() -> None:
 def test_strength_sums_heads_and_averages_everything_else() -> None:
     even = torch.full((2, 3, 16, 5), 0.2)
     torch.testing.assert_close(strength(even, (4, 4), (8, 8)), torch.full((2,), 3 * 0.04))
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0])
+@torch.no_grad()
+def test_both_prompts_are_measured_where_guidance_needs_one(scale: float) -> None:
+    unet, x, level = tiny_model("sd1").unet, torch.ones(2, 4, 16, 16), Level(300.0, 0.8, 0.6)
+    denoise, found = measured(unet, lambda net: net, "epsilon", given(1), given(2), scale)
+    drawn, plain = denoise(x, level), guided(unet, "epsilon", given(1), given(2), scale)(x, level)
+    torch.testing.assert_close(drawn.eps, plain.eps, atol=1e-4, rtol=1e-4)
+    other, same = measured(unet, lambda net: net, "epsilon", given(1), given(2), 5.0)
+    other(x, level)
+    assert found.ratios == same.ratios
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"guidance": 1.0}, "does nothing without guidance"), ({"negative_prompt": None}, "without a negative prompt")],
+)
+def test_auto_measures_only_what_is_heard(options: dict, said: str) -> None:
+    parts = tiny_model("sd1")
+    pipe = Pipeline(parts, dict(width=64, height=64, steps=2, guidance=4.0), name="tiny")
+    auto = {"negative_prompt": "dog", "negative_start": "auto", "seed": 1}
+    result = pipe("a cat", **{**auto, **options})
+    assert any(said in note for note in result.notes) and result.requests[0].negative_start == 0.0
+    nag = pipe("a cat", **auto, guide="nag", guidance=1.0)
+    assert any("negative_start auto: over 2 steps" in note for note in nag.notes)

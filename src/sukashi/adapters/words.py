@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from torch import nn
 
-from sukashi.adapters.sharing import shallow, with_modules
+from sukashi.nets.shallow import twin_of, with_modules
 from sukashi.weights.embeddings import Embedding, each_once, install, rows_of
 from sukashi.weights.parts import Parts
 
@@ -22,7 +22,7 @@ def with_words(parts: Parts, words: Sequence[Embedding]) -> Parts:
     """
     twins = {id(tokenizer): copy.copy(tokenizer) for tokenizer in each_once(parts.tokenizers)}
     tokenizers = tuple(twins[id(tokenizer)] for tokenizer in parts.tokenizers)
-    encoders = tuple(with_modules(net, {ROWS: shallow(rows_of(net), nn.Embedding)}) for net in parts.text_encoders)
+    encoders = tuple(with_modules(net, {ROWS: twin_of(rows_of(net), nn.Embedding)}) for net in parts.text_encoders)
     for word in words:
         install(word, tokenizers, encoders)
     return replace(parts, tokenizers=tokenizers, text_encoders=encoders)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sukashi.diffusion.denoiser import Conditioning, UNetLike
+from sukashi.diffusion.denoiser import Conditioning, UNetLike, embed_guidance
 from sukashi.diffusion.noise import per_picture
 from sukashi.diffusion.plan import Plan
 from sukashi.diffusion.types import Denoise, Level
@@ -90,11 +90,14 @@ def settled_start(
     prompt from the start: see ``strength``. Where the ratio is highest at the very end there is no critical step, and
     the "delayed" of the paper is taken. Raises ValueError for a U-Net that cannot draw from words alone.
     """
-    if not settings.negative_prompt:
-        notes.append(f"negative_start {settings.negative_start} does nothing without a negative prompt")
+    unasked = settings.numbers()[3] == 1 or net.config.guidance_dim  # then only NAG hears a negative prompt
+    lacks = "a negative prompt" if not settings.negative_prompt else "guidance by a second branch" if unasked else ""
+    idle = bool(lacks) and not (settings.negative_prompt and "nag" in guides(settings.guide))
+    if idle:
+        notes.append(f"negative_start {settings.negative_start} does nothing without {lacks}")
     if settings.negative_start != AUTO:
         return settings
-    if not settings.negative_prompt:
+    if idle:
         return replace(settings, negative_start=0.0)
     taken = net.config.in_channels
     if taken != x.shape[1]:
@@ -103,6 +106,9 @@ def settled_start(
     guard = partial(guarded, call=lambda twin, *given, **named: twin(*given, **named), name="U-Net", notes=notes)
     levels, scale = plan.levels(min(SHORT, settings.numbers()[2])), settings.numbers()[3]
     predicts = plan.schedule.predicts
+    if width := net.config.guidance_dim:
+        told = embed_guidance(scale, width, len(wanted.context)).to(wanted.context)
+        wanted, negative, scale = replace(wanted, guidance=told), replace(negative, guidance=told), 1.0
     denoise, found = measured(net, guard, predicts, rows(wanted, first), rows(negative, first), scale)
     start = x[first] * plan.start_scale(levels)
     with torch.no_grad():
@@ -110,7 +116,7 @@ def settled_start(
             pass
     measure = f"negative_start auto: over {len(levels) - 1} steps the attention to the negative prompt"
     if not found.peaks:
-        notes.append(f"{measure} only grew beside the prompt's, so there is no critical step; 'delayed' is taken")
+        notes.append(f"{measure} was strongest at the very end, so there is no critical step; 'delayed' is taken")
         return replace(settings, negative_start="delayed")
     ratio, sigma = max(found.ratios), found.critical.ve
     when = f"sigma {sigma:.4g}" if math.isfinite(sigma) else 0.0

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sukashi.diffusion.denoiser import Conditioning, UNetLike, guided
+from sukashi.diffusion.denoiser import Conditioning, UNetLike, ask, read
 from sukashi.diffusion.types import Denoise, Level, Prediction
 from sukashi.guidance.attention import map_size, watched
 
@@ -43,7 +43,8 @@ def measured(
 
     Ban et al. 2024, arXiv:2406.02965, sec. 3, as in its code: r_i = S-_i / S+_i at call i, where S sums over heads
     and layers the mean square of the attention maps, brought to the size of the latent; the middle block and maps at
-    an eighth of the latent are left out. The critical step is where r peaks.
+    an eighth of the latent are left out. Every token of both prompts counts, also the start and the padding. The
+    critical step is where r peaks. Both prompts are asked at every ``scale``, also where guidance needs but one.
     """
     found = Strength([], [])
     layers: list[Tensor] = []  # of the call going on: strength (2B,) of each layer
@@ -54,16 +55,16 @@ def measured(
         if "mid_block" not in name and size[0] < 8 * h:
             layers.append(strength(probabilities, (h, w), (size[0], size[1])))
 
-    inner = guided(guard(watched(net, see)), predicts, wanted, negative, scale)
+    unet, both = guard(watched(net, see)), negative + wanted
 
     def denoise(x: Tensor, level: Level) -> Prediction:
         size[:] = x.shape[2:]
         layers.clear()
-        prediction = inner(x, level)
-        minus, plus = torch.stack(layers).sum(dim=0).chunk(2)  # guidance asks the unwanted prompt first
+        out_n, out_w = ask(unet, torch.cat([x, x]), level, both).chunk(2)
+        minus, plus = torch.stack(layers).sum(dim=0).chunk(2)
         found.levels.append(level)
         found.ratios.append(float(minus.sum() / plus.sum()))
-        return prediction
+        return read(out_n + scale * (out_w - out_n), x, level, predicts)
 
     return denoise, found
 

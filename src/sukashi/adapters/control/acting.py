@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from sukashi.adapters.sharing import with_modules
 from sukashi.adapters.steering import Act, Window
 from sukashi.nets.controlnet import ControlNet, scaled
+from sukashi.nets.shallow import with_modules
 from sukashi.nets.t2i_adapter import T2IAdapter
 from sukashi.nets.unet import UNet
 

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from sukashi.adapters.fetching import adapter_path, encoder_of_hub
 from sukashi.adapters.ip.read import AdapterNets, read_adapter, read_vision
-from sukashi.adapters.sharing import with_modules
 from sukashi.adapters.steering import Act, Window
 from sukashi.nets import ip_adapter
 from sukashi.nets.clip_vision import CLIPVision
 from sukashi.nets.ip_adapter import ImageAttention, Projection
+from sukashi.nets.shallow import with_modules
 from sukashi.nets.unet import TransformerBlock, UNet
 from sukashi.weights.errors import CheckpointError
 from sukashi.weights.load import Source, locally

@@ -13,13 +13,13 @@ from typing import cast
 
 from torch import nn
 
-from sukashi.adapters.lora.layers import Weighted, adapted, merged
+from sukashi.adapters.lora.layers import Tensors, Weighted, adapted, merged, set_tensors, tensors_of
 from sukashi.adapters.lora.match import Lora, match
 from sukashi.adapters.lora.names import Target
 from sukashi.adapters.lora.read import read_lora
-from sukashi.adapters.sharing import Tensors, set_tensors, tensors_of, with_modules
 from sukashi.adapters.words import with_words
 from sukashi.nets.clip import CLIPText
+from sukashi.nets.shallow import with_modules
 from sukashi.nets.unet import UNet
 from sukashi.weights.errors import CheckpointError
 from sukashi.weights.parts import Parts

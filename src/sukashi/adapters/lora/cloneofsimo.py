@@ -11,8 +11,8 @@ from itertools import product
 
 from torch import nn
 
+from sukashi.adapters.lora.layers import tensors_of
 from sukashi.adapters.lora.names import Target
-from sukashi.adapters.sharing import tensors_of
 from sukashi.nets.clip import CLIPText
 from sukashi.nets.unet import TransformerBlock
 

@@ -8,16 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sukashi.adapters.lora.formulas import Change
-from sukashi.adapters.sharing import set_tensors, shallow, tensors_of
+from sukashi.nets.shallow import twin_of
 
 Weighted: TypeAlias = tuple[Change, float]  # and the user's factor
+Tensors: TypeAlias = tuple[nn.Parameter, nn.Parameter | None]
+
+
+def tensors_of(layer: nn.Module) -> Tensors:
+    """The weight and the bias of a layer."""
+    return cast("nn.Parameter", layer.weight), cast("nn.Parameter | None", layer.bias)
+
+
+def set_tensors(layer: nn.Module, tensors: Tensors) -> None:
+    """Give a layer another weight and bias; whoever holds the old ones keeps them unchanged."""
+    weight, bias = tensors
+    layer.weight, layer.bias = weight, cast("nn.Parameter", bias)
 
 
 class Adapted(nn.Module):
@@ -109,14 +121,14 @@ KINDS: dict[type[nn.Module], type[Adapted]] = {
 def adapted(layer: nn.Module, changes: Sequence[Weighted]) -> Adapted:
     """A layer beside ``layer``, sharing its tensors, with ``changes`` on top of those it already has."""
     kind = next(ours for theirs, ours in KINDS.items() if isinstance(layer, theirs))
-    twin = shallow(layer, kind)
+    twin = twin_of(layer, kind)
     twin.keep([*(layer.changes if isinstance(layer, Adapted) else ()), *changes])
     return twin
 
 
 def merged(layer: nn.Module, changes: Sequence[Weighted]) -> nn.Module:
     """A layer beside ``layer`` with new tensors that have ``changes`` in them."""
-    twin = shallow(layer, type(layer))
+    twin = twin_of(layer, type(layer))
     _, old_bias = tensors_of(layer)
     weight, bias = changed(*tensors_of(layer), changes)
     new_bias = old_bias if bias is None or bias is old_bias else nn.Parameter(bias, requires_grad=False)

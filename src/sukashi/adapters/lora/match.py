@@ -12,9 +12,9 @@ from torch import nn
 
 from sukashi.adapters.lora.cloneofsimo import numbered
 from sukashi.adapters.lora.formulas import Change
+from sukashi.adapters.lora.layers import tensors_of
 from sukashi.adapters.lora.names import Target, table
 from sukashi.adapters.lora.read import LoraFile
-from sukashi.adapters.sharing import tensors_of
 from sukashi.nets.unet import UNet
 from sukashi.weights.embeddings import Embedding
 from sukashi.weights.errors import CheckpointError
