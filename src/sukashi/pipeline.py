@@ -6,11 +6,10 @@ Letters: B batch, C latent channels, H W pixels, h w latent cells (H/8, W/8), T 
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,28 +18,21 @@ from torch import Tensor
 from sukashi.adapters.holding import Holder
 from sukashi.adapters.lora.holding import LoraHolder
 from sukashi.beginning import Task
-from sukashi.diffusion.denoiser import Conditioning
+from sukashi.diffusion.denoiser import Conditioning, embed_guidance, guided
 from sukashi.diffusion.names import resolve
-from sukashi.diffusion.noise import of_any_shape, per_picture
+from sukashi.diffusion.noise import per_picture
 from sukashi.diffusion.plan import Plan
-from sukashi.diffusion.types import Noise, Step
-from sukashi.guidance.asked import settled_start
+from sukashi.diffusion.types import Denoise, Noise, Step
 from sukashi.memory import decode
-from sukashi.named import run_with_named
 from sukashi.pictures import to_pictures
 from sukashi.precision import guarded
 from sukashi.run import Result, Run
-from sukashi.seamless import around
-from sukashi.seeds import first_noise, requests_of
 from sukashi.settings import Settings
-from sukashi.sizes import sized, told_sizes
-from sukashi.steering import Steered
 from sukashi.text import SYNTAX, TextEmbedding, encode_text
 from sukashi.weights.parts import Parts
 
 if TYPE_CHECKING:
     from sukashi.prompts.encode import Encoded
-    from sukashi.prompts.told import Told
 
 Given = Mapping[str, Conditioning]
 Prompt = str | Sequence[str] | Conditioning
@@ -48,7 +40,7 @@ Prepare = Callable[["Pipeline", Settings, Sequence[int], Plan, list[str]], Task]
 """(pipe, what is asked with every default filled in, seeds, plan, notes to add to) -> a task made ready."""
 
 
-class Pipeline(Holder, LoraHolder, Steered):
+class Pipeline(Holder, LoraHolder):
     """A loaded model, ready to draw. ``sukashi.load`` makes one; ``with_control`` and the like make it another.
 
     ``defaults`` fills the fields of ``Settings`` that a request leaves open; ``name`` is what records call the model,
@@ -122,10 +114,12 @@ class Pipeline(Holder, LoraHolder, Steered):
                 text = encode_prompts(self.parts, prompts, clip_skip=clip_skip, **how)
         if notes is not None:
             notes += [note for note in text.notes if note not in notes]
-        sizes = told_sizes(self.size_numbers, size or self.size, len(prompts))
-        return Conditioning(
-            context=text.context, pooled=text.pooled, sizes=None if sizes is None else sizes.to(self.device)
-        )
+        told = Conditioning(context=text.context, pooled=text.pooled)
+        if not self.size_numbers:
+            return told
+        from sukashi.sizes import told_sizes
+
+        return replace(told, sizes=told_sizes(self.size_numbers, size or self.size, len(prompts)).to(self.device))
 
     def get_latents(self, width: int, height: int, *, seeds: Sequence[int] = (0,), rng: str = "cpu") -> Tensor:
         """Unit noise (B, C, height / f, width / f), f = 8, one generator for each seed: where every picture starts.
@@ -152,8 +146,14 @@ class Pipeline(Holder, LoraHolder, Steered):
         levels = plan.levels(settings.numbers()[2])
         noise = noise or per_picture(range(len(latents)), latents.shape[1:], settings.rng, self.device)
         x = latents * plan.start_scale(levels)
+        if settings.steers or self.uses:
+            from sukashi.steering import steered_denoiser
+
+            denoise = steered_denoiser(self, wanted, unwanted, settings, [], levels=levels)
+        else:
+            denoise = self.denoiser(wanted, unwanted, settings, [])
         with torch.no_grad():
-            for step in plan.run(self.denoiser(wanted, unwanted, settings, [], levels=levels), x, levels, noise):
+            for step in plan.run(denoise, x, levels, noise):
                 x = step.x_next
         return x
 
@@ -182,86 +182,32 @@ class Pipeline(Holder, LoraHolder, Steered):
         >>> for step in pipe.steps("a cat", steps=20):  # doctest: +SKIP
         ...     print(step.now.t, step.prediction.x0.std())
         """
-        if isinstance(prompt, Conditioning) or isinstance(options.get("negative_prompt"), Conditioning):
-            from sukashi.prompts.given import named
-
-            prompt, options, given = named(prompt, options)
         asked = Settings(**options).filled(self.defaults)
+        if prepare or given or not self.plain(prompt, asked):
+            from sukashi.elaborate import elaborate
+
+            return elaborate(self, prompt, prepare, given or {}, options)
         width, height, n, _ = asked.numbers()
         prompts = [p for p in ([prompt] if isinstance(prompt, str) else prompt) for _ in range(asked.count)]
-        named_there = any("<" in text or "embedding:" in text for text in (*prompts, asked.negative_prompt or ""))
-        more = (
-            named_there or self.words or any(getattr(asked, n) != self.defaults.get(n) for n in ("loras", "embeddings"))
-        )
-        if more and (run := run_with_named(self, prompts, asked, {**options, "prepare": prepare, "given": given})):
-            return run
-        if asked.seamless and not self.wraps:
-            return around(self, asked.seamless).steps(prompt, prepare, given=given, **options)
-        requests = requests_of(asked, prompts)
-        asked = replace(asked, variation_seed=requests[0].variation_seed) if asked.variation and requests else asked
-        seeds = [request.seed or 0 for request in requests]
-        shape, plan = self.latent_shape(width, height), self.plan(asked)
-        script, notes = list["Told"](), list[str]()
-        task = prepare(self, asked, seeds, plan, notes) if prepare else None
-        levels = task.levels[task.first : task.last + 1] if task else plan.levels(n)
-        how: dict[str, Any] = {"emphasis": asked.emphasis, "truncate": asked.truncate, "clip_skip": asked.clip_skip}
-        how |= {"size": (width, height), "notes": notes}
-        texts = [text for text in (*prompts, asked.negative_prompt) if text]
-        long = not asked.truncate and any(self.parts.tokenizers[0].cut(text, self.tokens) for text in texts)
-        if given or long or (asked.emphasis != "none" and SYNTAX.search("\n".join(texts))):
-            from sukashi.prompts.reading import hear
-
-            wanted, unwanted, script = hear(self, prompts, asked, levels, given or {}, how, task is not None)
-        else:
-            notes[:0] = self.remarks(prompts, task=task is not None)
-            wanted = self.encode_prompt(prompts, **how)
-            unwanted = self.encode_prompt([asked.negative_prompt] * len(prompts), **how)
-            if self.size_numbers:  # SDXL
-                wanted, unwanted = sized(wanted, asked), sized(unwanted, asked, unwanted=True)
-        if asked.negative_start:
-            x = self.get_latents(width, height, seeds=seeds, rng=asked.rng)
-            asked = settled_start(asked, self.unet, plan, prompts, wanted, unwanted, x, notes)
-            requests = [replace(request, negative_start=asked.negative_start) for request in requests]
-        facts: dict[str, Any] = {"requests": requests, "sampler": plan.sampler, "grid": plan.grid, "notes": notes}
-        if task:
-            facts |= {"task": task.name, "options": task.options, "calls": task.calls}
-            return Run(
-                levels=levels,
-                x=task.begin().x,
-                walk=partial(self.walk, task, plan, wanted, unwanted, script, asked, notes),
-                **facts,
-            )
+        first = secrets.randbelow(2**32) if asked.seed is None else asked.seed
+        seeds = range(first, first + len(prompts))
+        requests = [replace(asked, prompt=p, seed=seed, count=1) for p, seed in zip(prompts, seeds, strict=True)]
+        shape, plan, notes = self.latent_shape(width, height), self.plan(asked), self.remarks(prompts)
+        levels = plan.levels(n)
+        told: dict[str, Any] = {"clip_skip": asked.clip_skip, "emphasis": "none", "truncate": True, "notes": notes}
+        wanted = self.encode_prompt(prompts, size=(width, height), **told)
+        unwanted = self.encode_prompt([asked.negative_prompt] * len(prompts), size=(width, height), **told)
 
         def start() -> tuple[Tensor, Noise]:
-            draw = of_any_shape(seeds, asked.rng, self.device)
-            x = first_noise(asked, draw, shape, self.device) * plan.start_scale(levels)
-            return x, lambda: draw(shape)
+            noise = per_picture(seeds, shape, asked.rng, self.device)
+            return noise() * plan.start_scale(levels), noise
 
         def walk() -> Iterator[Step]:
             x, noise = start()
-            denoise = self.denoiser(wanted, unwanted, asked, notes, levels=levels, script=script)
-            return plan.run(denoise, x, levels, noise)
+            return plan.run(self.denoiser(wanted, unwanted, asked, notes), x, levels, noise)
 
-        return Run(levels=levels, x=start()[0], walk=walk, calls=plan.calls(n), **facts)
-
-    def walk(
-        self,
-        task: Task,
-        plan: Plan,
-        wanted: Conditioning,
-        unwanted: Conditioning,
-        script: Sequence[Told],
-        asked: Settings,
-        notes: list[str],
-    ) -> Iterator[Step]:
-        """Start the sampler where a task begins."""
-        begun = task.begin()
-        wanted, unwanted = begun.tell(wanted), begun.tell(unwanted)
-        levels = task.levels[task.first : task.last + 1]
-        script = [one.mapped(begun.tell) for one in script]
-        denoise = self.denoiser(wanted, unwanted, asked, notes, task.guide, levels=levels, script=script)
-        steps = plan.run(begun.wrap(denoise) if begun.wrap else denoise, begun.x, task.levels, begun.noise, task.first)
-        return islice(steps, task.last - task.first)
+        facts: dict[str, Any] = {"sampler": plan.sampler, "grid": plan.grid, "calls": plan.calls(n), "notes": notes}
+        return Run(requests=requests, levels=levels, x=start()[0], walk=walk, **facts)
 
     def __call__(self, prompt: Prompt = "", **options: Any) -> Result:
         """Draw: exhaust ``steps`` and decode. ``.images`` of the result are PIL pictures."""
@@ -273,6 +219,19 @@ class Pipeline(Holder, LoraHolder, Steered):
         return self.finish(run, x, start)
 
     # ------------------------------------------------------------------------------------------------- what they share
+
+    def plain(self, prompt: Prompt, asked: Settings) -> bool:
+        """Whether a run is words as they stand, noise and the U-Net; ``sukashi.elaborate`` does all others."""
+        if isinstance(prompt, Conditioning) or isinstance(asked.negative_prompt, Conditioning):
+            return False
+        if asked.steers or self.uses or self.words or self.size_numbers:
+            return False
+        texts = (
+            [prompt, asked.negative_prompt or ""] if isinstance(prompt, str) else [*prompt, asked.negative_prompt or ""]
+        )
+        if asked.emphasis != "none" and SYNTAX.search("\n".join(texts)):
+            return False
+        return asked.truncate or not any(self.parts.tokenizers[0].cut(text, self.tokens) for text in texts)
 
     def plan(self, settings: Settings) -> Plan:
         """The sampler and grid that the settings name, else those the model was published with."""
@@ -296,9 +255,22 @@ class Pipeline(Holder, LoraHolder, Steered):
         unknown = dict.fromkeys(word for prompt in prompts for word in self.unknown_words(prompt))
         return [f"{self.name} does not know: {', '.join(unknown)}"] if unknown else []
 
+    def denoiser(
+        self, wanted: Conditioning, unwanted: Conditioning | None, settings: Settings, notes: list[str]
+    ) -> Denoise:
+        """The U-Net, guarded against NaN and guided as the settings say."""
+        unet = guarded(self.unet, lambda net, *inputs, **named: net(*inputs, **named), "U-Net", notes)
+        guidance = settings.numbers()[3]
+        if width := self.unet.config.guidance_dim:  # an LCM is told the scale and needs no second branch
+            told = embed_guidance(guidance, width, len(wanted.context)).to(wanted.context)
+            wanted, unwanted = replace(wanted, guidance=told), None
+        return guided(unet, self.published.schedule.predicts, wanted, unwanted, guidance, settings.rescale)
+
     def finish(self, run: Run, x: Tensor, start: float) -> Result:
         """Clean latents (B, C, h, w) -> pictures, with the facts of their run; ``start`` is when it began."""
         if run.requests[0].seamless and not self.wraps:
+            from sukashi.seamless import around
+
             return around(self, run.requests[0].seamless).finish(run, x, start)
         images = to_pictures(self.vae_decode(x, run.notes))
         return Result(

@@ -9,7 +9,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from sukashi.diffusion.noise import Draw, of_any_shape, varied
+from sukashi.diffusion.noise import Draw, of_any_shape
+from sukashi.diffusion.variation import varied
 from sukashi.settings import Settings
 
 

@@ -11,6 +11,11 @@ from sukashi.records import check_embeddings, check_loras
 
 EMPHASES = ("a1111", "no-norm", "comfy", "ignore", "none")  # see ``sukashi.prompts.emphasis``
 
+EVERY_RUN = (
+    *("prompt", "negative_prompt", "width", "height", "steps", "guidance", "rescale", "sampler", "grid", "eta"),
+    *("seed", "count", "rng", "clip_skip", "emphasis", "truncate"),
+)  # the fields of a plain run; the others steer
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -92,6 +97,11 @@ class Settings:
         if self.guide or held != (0.0, None, "empty", None):
             check_steering(self.guide, self.rescale, *held)
 
+    @property
+    def steers(self) -> bool:
+        """Whether more is asked for than words, noise and a U-Net with guidance."""
+        return any(getattr(self, name) != getattr(PLAIN, name) for name in STEERING)
+
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON values."""
         return asdict(self)
@@ -115,3 +125,7 @@ class Settings:
         if width is None or height is None or steps is None or guidance is None:
             raise ValueError(f"width {width}, height {height}, steps {steps}, guidance {guidance}: all four are needed")
         return width, height, steps, guidance
+
+
+PLAIN = Settings()
+STEERING = tuple(f.name for f in fields(Settings) if f.name not in EVERY_RUN)

@@ -23,14 +23,12 @@ def told_sizes(
     crop: Sequence[int] = (0, 0),
     target: Sequence[int] | None = None,
     aesthetic: float = AESTHETIC,
-) -> Tensor | None:
-    """(count, 6): original height and width, crop top and left, target height and width; None without ``numbers``.
+) -> Tensor:
+    """(count, 6): original height and width, crop top and left, target height and width.
 
     Sizes are given as (width, height), the crop as (left, top); ``size`` stands for what is not given. The refiner's
     five numbers end in an aesthetic score instead of the target.
     """
-    if not numbers:
-        return None
     (width, height), (left, top) = original or size, crop
     begun = [float(height), float(width), float(top), float(left)]
     wide, high = target or size
@@ -49,4 +47,4 @@ def sized(given: Conditioning, asked: Settings, *, unwanted: bool = False) -> Co
         target=asked.target_size,
         aesthetic=UNAESTHETIC if unwanted else AESTHETIC,
     )
-    return replace(given, sizes=None if sizes is None else sizes.to(given.sizes))
+    return replace(given, sizes=sizes.to(given.sizes))

@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("train", "watch", "doctor"),
     ("tasks",),
     ("loading", "shelf"),
-    ("pipeline run steering named",),
+    ("pipeline run elaborate steering named",),
     ("prompts", "adapters"),
     ("text", "translate"),
     ("weights families", "beginning sizes seeds seamless memory", "guidance"),

@@ -15,7 +15,7 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "one_image.py"
 PROMPT = "a girl with glasses eating pizza"
 BUDGET = {  # files, functions, lines of these files
     "by hand": (10, 45, 2500),  # the method: text, noise, U-Net, decoder
-    "pipe(prompt)": (17, 87, 2500),  # the same with requests, batches, any sampler, guards and reports around it
+    "pipe(prompt)": (18, 93, 2500),  # the same with requests, batches, any sampler, guards and reports around it
 }
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from sukashi.diffusion import grids, special
+from sukashi.diffusion import curves, grids, special
 from sukashi.diffusion.names import resolve
 from sukashi.diffusion.registry import GRIDS
 from sukashi.diffusion.schedule import NoiseSchedule
@@ -75,29 +75,29 @@ def test_given_levels_that_do_not_fall_are_refused(given: list[float]) -> None:
 
 def test_align_your_steps_is_the_published_table() -> None:
     """diffusers keeps the tables with 0 in place of the last sigma, and their timesteps."""
-    sd1 = grids.ays(SD, 10)
-    assert [level.ve for level in sd1] == pytest.approx([*grids.AYS["ays"][:-1], 0])
+    sd1 = curves.ays(SD, 10)
+    assert [level.ve for level in sd1] == pytest.approx([*curves.AYS["ays"][:-1], 0])
     published = [999, 850, 736, 645, 545, 455, 343, 233, 124, 24]
     assert [level.t for level in sd1[:-1]] == pytest.approx(published, abs=1.5)
-    sdxl = grids.ays(SD, 10, table="ays_sdxl")
-    assert [level.ve for level in sdxl] == pytest.approx([*grids.AYS["ays_sdxl"][:-1], 0])
-    twenty = [level.ve for level in grids.ays(SD, 20)]
+    sdxl = curves.ays(SD, 10, table="ays_sdxl")
+    assert [level.ve for level in sdxl] == pytest.approx([*curves.AYS["ays_sdxl"][:-1], 0])
+    twenty = [level.ve for level in curves.ays(SD, 20)]
     assert twenty[::2] == pytest.approx([level.ve for level in sd1])
     assert np.log(twenty[1]) == pytest.approx((np.log(twenty[0]) + np.log(twenty[2])) / 2)
 
 
 def test_align_your_steps_agrees_with_diffusers() -> None:
     utils = pytest.importorskip("diffusers.schedulers")
-    assert pytest.approx([*grids.AYS["ays"][:-1], 0]) == utils.AysSchedules["StableDiffusionSigmas"]
-    assert pytest.approx([*grids.AYS["ays_sdxl"][:-1], 0]) == utils.AysSchedules["StableDiffusionXLSigmas"]
+    assert pytest.approx([*curves.AYS["ays"][:-1], 0]) == utils.AysSchedules["StableDiffusionSigmas"]
+    assert pytest.approx([*curves.AYS["ays_sdxl"][:-1], 0]) == utils.AysSchedules["StableDiffusionXLSigmas"]
 
 
 def test_a_grid_may_be_a_function() -> None:
-    steep = partial(grids.by_sigma, curve=partial(grids.karras, rho=3.0))
+    steep = partial(curves.by_sigma, curve=partial(curves.karras, rho=3.0))
     assert resolve("euler", steep).levels(6) == steep(SD, 6)
-    bent = grids.polyexponential(10, 0.1, 5, rho=2.0)
+    bent = curves.polyexponential(10, 0.1, 5, rho=2.0)
     assert bent[0] == pytest.approx(10) and bent[-1] == pytest.approx(0.1)
-    assert bent[1] < grids.exponential(10, 0.1, 5)[1]
+    assert bent[1] < curves.exponential(10, 0.1, 5)[1]
 
 
 def test_the_beta_quantile_is_scipys() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sukashi.diffusion.noise import KINDS, of_any_shape, per_picture, varied
+from sukashi.diffusion.noise import KINDS, of_any_shape, per_picture
+from sukashi.diffusion.variation import varied
 
 # torch.randn(3, 4, device="cuda") after torch.manual_seed(0), as CUDA prints it
 CUDA_SEED_0 = [

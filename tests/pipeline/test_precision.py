@@ -40,6 +40,19 @@ def test_an_input_beyond_float16_reaches_the_float32_run_whole() -> None:
     assert guarded(net, lambda net, x: net(x), "U-Net", [])(torch.ones(1, 1)).dtype == torch.float16
 
 
+def test_lists_are_given_in_the_precision_of_the_net_and_whole_to_the_float32_run() -> None:
+    net, notes, seen = Overflows(1.0).half(), list[str](), list[torch.dtype]()
+
+    def call(net: nn.Module, x: Tensor, *, more: list[Tensor]) -> list[Tensor]:
+        seen.append(more[0].dtype)
+        return [net(x) + more[0]]
+
+    run = guarded(net, call, "U-Net", notes)
+    assert run(torch.ones(1, 1), more=[torch.full((1, 1), 7.0)])[0].item() == 8
+    assert run(torch.ones(1, 1), more=[torch.full((1, 1), 70_000.0)])[0].item() == 70_001
+    assert seen == [torch.float16, torch.float16, torch.float32] and len(notes) == 1
+
+
 def test_what_persists_in_float32_names_the_first_bad_layer() -> None:
     net = Overflows(1e30)
     with pytest.raises(NumericalError, match=r"the U-Net gave NaN or infinity in float32; .* layer is second"):

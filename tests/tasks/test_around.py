@@ -11,7 +11,8 @@ from oracle import ours, photo
 from PIL import Image
 
 from sukashi import tasks
-from sukashi.diffusion.noise import per_picture, varied
+from sukashi.diffusion.noise import per_picture
+from sukashi.diffusion.variation import varied
 from sukashi.seamless import seamless
 from sukashi.settings import Settings
 from sukashi.tasks.grids import combinations, layout

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from sukashi.diffusion import grids
-from sukashi.diffusion.grids import Grid, by_sigma
+from sukashi.diffusion import curves, grids
+from sukashi.diffusion.curves import by_sigma
+from sukashi.diffusion.grids import Grid
 from sukashi.diffusion.schedule import NoiseSchedule, level
 from sukashi.diffusion.scheduler_config import Config, complete
 from sukashi.diffusion.types import CLEAN, Denoise, Level, Prediction
@@ -65,7 +66,7 @@ class EDMSchedule(NoiseSchedule):
 
 def curve_of(own: Config) -> grids.Curve:
     """The curve in sigma that a config asks for."""
-    return partial(grids.karras, rho=own["rho"]) if own["sigma_schedule"] == "karras" else grids.exponential
+    return partial(curves.karras, rho=own["rho"]) if own["sigma_schedule"] == "karras" else curves.exponential
 
 
 def grid_of(own: Config) -> Grid:

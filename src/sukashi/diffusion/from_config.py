@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from sukashi.diffusion import grids
+from sukashi.diffusion import curves, grids
 from sukashi.diffusion.clipping import clipped, thresholded
+from sukashi.diffusion.curves import by_sigma
 from sukashi.diffusion.edm import COUNT_STEPS, EDM, EDMSchedule, grid_of, in_data_units
-from sukashi.diffusion.grids import Grid, by_sigma
+from sukashi.diffusion.grids import Grid
 from sukashi.diffusion.inversion import Rising, Upward, noisiest_end, told_end
 from sukashi.diffusion.ipndm import SineSchedule, even_turn
 from sukashi.diffusion.plan import End, Plan, clean_end, final_end
@@ -204,7 +205,7 @@ def rising_grid(name: str, own: Config, grid: str | None) -> tuple[str, Grid]:
     return kind, Rising(base, begins.get(kind))
 
 
-CURVES = {"karras": grids.karras, "exponential": grids.exponential, "beta": grids.beta, "lu": grids.exponential}
+CURVES = {"karras": curves.karras, "exponential": curves.exponential, "beta": curves.beta, "lu": curves.exponential}
 # "lu" is even in log-SNR (arXiv:2206.00927, sec. 3.4), which is even in log sigma
 
 

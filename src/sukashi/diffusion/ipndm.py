@@ -15,8 +15,8 @@ import numpy as np
 from torch import Tensor
 
 from sukashi.diffusion.grids import check
+from sukashi.diffusion.moves import mixed
 from sukashi.diffusion.pndm import ADAMS
-from sukashi.diffusion.samplers import mixed
 from sukashi.diffusion.schedule import TINY_SIGNAL, NoiseSchedule
 from sukashi.diffusion.scheduler_config import complete
 from sukashi.diffusion.types import CLEAN, Denoise, Level, Noise, Step

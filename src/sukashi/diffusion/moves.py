@@ -95,3 +95,11 @@ def differences(known: Sequence[Known], to: Level) -> tuple[Tensor | None, Tenso
     older = (known[1][1] - known[2][1]) * (h / h2)
     change = slope - older
     return slope + change * (h1 / (h1 + h2)), change * (h / (h1 + h2))
+
+
+def mixed(weights: Sequence[float], tensors: Sequence[Tensor]) -> Tensor:
+    """The weighted sum of tensors (B, C, H, W); weights beyond the tensors are left out."""
+    total = weights[0] * tensors[0]
+    for weight, tensor in zip(weights[1:], tensors[1:], strict=False):
+        total = total + weight * tensor
+    return total

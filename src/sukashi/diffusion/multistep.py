@@ -13,8 +13,7 @@ from itertools import pairwise
 import numpy as np
 from torch import Tensor
 
-from sukashi.diffusion.moves import Known, differences, exponential_step, fresh_noise, gap, mirror
-from sukashi.diffusion.samplers import mixed
+from sukashi.diffusion.moves import Known, differences, exponential_step, fresh_noise, gap, mirror, mixed
 from sukashi.diffusion.types import Denoise, Level, Noise, Prediction, Step
 
 

@@ -11,8 +11,7 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from sukashi.diffusion.moves import move
-from sukashi.diffusion.samplers import mixed
+from sukashi.diffusion.moves import mixed, move
 from sukashi.diffusion.types import Denoise, Level, Noise, Prediction, Step
 
 ADAMS = [(1.0,), (3 / 2, -1 / 2), (23 / 12, -16 / 12, 5 / 12), (55 / 24, -59 / 24, 37 / 24, -9 / 24)]

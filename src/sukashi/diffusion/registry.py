@@ -7,8 +7,9 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from sukashi.diffusion import consistency, grids, ipndm, multistep, pndm, sa_solver, samplers, sde
-from sukashi.diffusion.grids import Grid, by_sigma
+from sukashi.diffusion import consistency, curves, grids, ipndm, lms, multistep, pndm, sa_solver, samplers, sde
+from sukashi.diffusion.curves import by_sigma
+from sukashi.diffusion.grids import Grid
 from sukashi.diffusion.types import Step
 
 Walk = Callable[..., Iterator[Step]]
@@ -83,7 +84,7 @@ SAMPLERS: dict[str, Sampler] = {
         noisy=True,
         skip_penultimate=True,
     ),
-    "lms": Sampler(samplers.lms, "LMS", "LMSDiscreteScheduler"),
+    "lms": Sampler(lms.lms, "LMS", "LMSDiscreteScheduler"),
     "dpmpp_2m": Sampler(multistep.dpmpp, "DPM++ 2M", MULTISTEP, automatic="karras"),
     "dpmpp_2s": Sampler(multistep.dpmpp_singlestep, "DPM++ 2S", "DPMSolverSinglestepScheduler", automatic="karras"),
     "dpmpp_2s_a": Sampler(sde.dpmpp_2s_a, "DPM++ 2S a", EULER_A, calls=twice, automatic="karras", noisy=True),
@@ -118,16 +119,16 @@ GRIDS: dict[str, Grid] = {
     "linspace": grids.linspace,
     "trailing": grids.trailing,
     "uniform": grids.uniform,
-    "karras": partial(by_sigma, curve=grids.karras),
-    "exponential": partial(by_sigma, curve=grids.exponential),
-    "polyexponential": partial(by_sigma, curve=grids.polyexponential),
+    "karras": partial(by_sigma, curve=curves.karras),
+    "exponential": partial(by_sigma, curve=curves.exponential),
+    "polyexponential": partial(by_sigma, curve=curves.polyexponential),
     "sgm_uniform": grids.sgm_uniform,
-    "kl_optimal": partial(by_sigma, curve=grids.kl_optimal),
-    "ays": grids.ays,
-    "ays_sdxl": partial(grids.ays, table="ays_sdxl"),
+    "kl_optimal": partial(by_sigma, curve=curves.kl_optimal),
+    "ays": curves.ays,
+    "ays_sdxl": partial(curves.ays, table="ays_sdxl"),
     "simple": grids.simple,
     "normal": grids.uniform,
     "ddim_uniform": grids.ddim_uniform,
-    "beta": partial(by_sigma, curve=grids.beta),
+    "beta": partial(by_sigma, curve=curves.beta),
     "distilled": grids.distilled,
 }

@@ -14,8 +14,7 @@ from itertools import pairwise
 import numpy as np
 from torch import Tensor
 
-from sukashi.diffusion.moves import gap
-from sukashi.diffusion.samplers import mixed
+from sukashi.diffusion.moves import gap, mixed
 from sukashi.diffusion.types import Denoise, Level, Noise, Step
 
 Tau = float | Callable[[float], float]

@@ -4,8 +4,8 @@ A sampler never sees the U-Net, the prompt or guidance: it is handed ``denoise(x
 ``noise()``. Everything it remembers between steps is a local variable. x is (B, C, H, W) in variance preserving
 coordinates, ``levels`` falls from noisy to clean, ``at(sigma / alpha)`` makes the levels in between.
 
-This file holds the methods that follow eps: DDIM, DDPM, Euler, Heun, DPM2 and LMS; PLMS is in pndm.py. Those that
-follow x0 are in multistep.py and sde.py, those of distilled models in consistency.py.
+This file holds the methods that follow eps: DDIM, DDPM, Euler, Heun and DPM2; LMS is in lms.py, PLMS in pndm.py. Those
+that follow x0 are in multistep.py and sde.py, those of distilled models in consistency.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
-import numpy as np
 from torch import Tensor
 
 from sukashi.diffusion.moves import add_noise, move
@@ -119,40 +118,3 @@ def step_down(now: Level, to: Level, eta: float) -> float:
     """Sigma / alpha that an ancestral step aims at, before fresh noise fills it up to ``to`` (eta 0: ``to`` itself)."""
     up = eta * to.ve * math.sqrt(max(0.0, 1 - (to.ve / now.ve) ** 2))
     return math.sqrt(max(0.0, to.ve**2 - up**2))
-
-
-def lms(
-    denoise: Denoise, x: Tensor, levels: Sequence[Level], noise: Noise, *, order: int = 4, first: int = 0
-) -> Iterator[Step]:
-    """Linear multistep: a polynomial through the last eps, integrated over sigma / alpha (Adams-Bashforth; Crowson).
-
-    Beginning at ``levels[first]`` (image to image), diffusers weighs as if the earlier steps had been made; so do we.
-    """
-    past: list[Tensor] = []  # noise predictions, newest first
-    for i, (now, to) in list(enumerate(pairwise(levels)))[first:]:
-        p = denoise(x, now)
-        past = [p.eps, *past[: order - 1]]
-        nodes = [levels[i - k].ve for k in range(min(order, i + 1))]
-        weights = lagrange_weights(nodes, to.ve)
-        x_next = to.alpha / now.alpha * x + to.alpha * mixed(weights, past)
-        yield Step(now, to, x, p, x_next)
-        x = x_next
-
-
-def lagrange_weights(nodes: Sequence[float], end: float) -> list[float]:
-    """For each node u_j the integral from nodes[0] to ``end`` of its Lagrange polynomial, exactly."""
-    u = [node - nodes[0] for node in nodes]
-    weights = []
-    for j, at_j in enumerate(u):
-        others = u[:j] + u[j + 1 :]
-        area = np.polyint(np.atleast_1d(np.poly(others)))
-        weights.append(float(np.polyval(area, end - nodes[0])) / math.prod(at_j - other for other in others))
-    return weights
-
-
-def mixed(weights: Sequence[float], tensors: Sequence[Tensor]) -> Tensor:
-    """The weighted sum of tensors (B, C, H, W); weights beyond the tensors are left out."""
-    total = weights[0] * tensors[0]
-    for weight, tensor in zip(weights[1:], tensors[1:], strict=False):
-        total = total + weight * tensor
-    return total
