@@ -4,35 +4,39 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+
+Out = TypeVar("Out", Tensor, list[Tensor])
 
 
 class NumericalError(ArithmeticError):
     """A network gave NaN or infinity in float32 too; the message names the network and its first bad layer."""
 
 
-def finite(x: Tensor) -> bool:
-    """Whether no value of x is NaN or infinite."""
-    return bool(torch.isfinite(x).all())
+def finite(x: Tensor | list[Tensor]) -> bool:
+    """Whether no value of x, or of several, is NaN or infinite."""
+    return all(map(finite, x)) if isinstance(x, list) else bool(torch.isfinite(x).all())
 
 
-def guarded(net: nn.Module, call: Callable[..., Tensor], name: str, notes: list[str]) -> Callable[..., Tensor]:
+def guarded(net: nn.Module, call: Callable[..., Out], name: str, notes: list[str]) -> Callable[..., Out]:
     """``call(net, x, ...)``, watched: when the output is not finite, the net is run again in float32 and stays there.
 
-    The first input may be more precise than the net, which is given it in its own precision; the second run is not.
+    The first input, and lists of tensors, may be more precise than the net, which is given them in its own precision;
+    the second run is not.
     The change is said in ``notes``. Raises NumericalError, naming the first layer whose output is not finite, when
     float32 does not help.
     """
     wide: nn.Module | None = None
     dtype = next(net.parameters()).dtype
 
-    def run(x: Tensor, *inputs: Any, **named: Any) -> Tensor:
+    def run(x: Tensor, *inputs: Any, **named: Any) -> Out:
         nonlocal wide
         if wide is None:
-            out = call(net, x.to(dtype), *inputs, **named)
+            lists = {key: [one.to(dtype) for one in value] for key, value in named.items() if isinstance(value, list)}
+            out = call(net, x.to(dtype), *inputs, **{**named, **lists})
             if finite(out):
                 return out
             wide = net if dtype == torch.float32 else copy.deepcopy(net).float()
@@ -51,11 +55,13 @@ def guarded(net: nn.Module, call: Callable[..., Tensor], name: str, notes: list[
 
 
 def widen(value: Any) -> Any:
-    """A floating tensor in float32; anything else as it is."""
+    """A floating tensor, or a list of them, in float32; anything else as it is."""
+    if isinstance(value, list):
+        return [widen(one) for one in value]
     return value.float() if isinstance(value, Tensor) and value.is_floating_point() else value
 
 
-def first_bad_layer(net: nn.Module, call: Callable[[], Tensor]) -> str:
+def first_bad_layer(net: nn.Module, call: Callable[[], object]) -> str:
     """Run ``call`` once more and name the first leaf module of ``net`` whose output is not finite."""
     bad: list[str] = []
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from control_models import UNETS, inputs
+from control_models import HINT, UNETS, inputs
 from PIL import Image
 from torch import Tensor
 
+from sukashi.adapters.control.acting import controlnet_act
+from sukashi.adapters.control.controlnet import as_controlnet
 from sukashi.adapters.control.hint import hint
 from sukashi.adapters.steering import Act, Window, steered, tell, window
 from sukashi.diffusion.denoiser import Conditioning, ask
 from sukashi.diffusion.types import Level
+from sukashi.nets.controlnet import ControlNet
 from sukashi.nets.unet import UNet
+from sukashi.precision import NumericalError
 from sukashi.weights.configs import unet_config
 
 
@@ -77,6 +82,28 @@ def test_residuals_are_summed_and_rows_left_alone(net: UNet) -> None:
     assert torch.equal(half[:1], plain[:1])
     assert (half[1:] - expected[1:]).abs().max() <= 1e-6
     assert (half[1:] - plain[1:]).abs().max() > 1e-4
+
+
+def test_a_controlnet_that_overflows_is_computed_in_float32_and_named(net: UNet) -> None:
+    x, t, context, picture = inputs()
+    control = ControlNet(as_controlnet(net.config, hint_channels=HINT)).requires_grad_(False).eval()
+    generator, notes = torch.Generator().manual_seed(1), list[str]()
+    for p in control.parameters():
+        p.copy_(torch.randn(p.shape, generator=generator) * 0.1)
+    control.controlnet_mid_block.weight.mul_(1e5)  # float16 ends at 65504
+    half = control.half()
+
+    def run() -> Tensor:
+        act = controlnet_act(half, picture, 1e-5, Window(), name="ControlNet edges.pth", notes=notes)
+        return steered(net, lambda module: module, [act])(x, t, context)
+
+    found = run()
+    more = copy.deepcopy(half).float()(x, t, context.half().float(), picture.half().float())
+    assert (found - net(x, t, context, residuals=[r * 1e-5 for r in more])).abs().max() < 1e-5
+    assert notes == ["the ControlNet edges.pth overflowed in float16: computed again, and from there on, in float32"]
+    half.controlnet_mid_block.weight.fill_(torch.nan)
+    with pytest.raises(NumericalError, match=r"ControlNet edges.pth gave NaN .* layer is controlnet_mid_block"):
+        run()
 
 
 def test_out_of_its_window_an_adapter_is_not_asked(net: UNet) -> None:

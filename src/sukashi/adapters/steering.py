@@ -73,10 +73,10 @@ def tell(given: Conditioning, acts: Sequence[Act], *, wanted: bool) -> Condition
 def steered(net: UNet, guard: Callable[[nn.Module], UNetLike], acts: Sequence[Act]) -> UNetLike:
     """``guard(net)`` with ``acts`` around it: residuals are summed, copies made when they are first needed.
 
-    ``guard`` makes a callable of a network. Every conditioning has to have come through ``tell``.
+    ``guard`` makes a callable of a network, which is given residuals in its own precision. Every conditioning has to
+    have come through ``tell``.
     """
     behind = sum(act.tokens[0].shape[1] for act in acts if act.tokens)  # tokens in the context that are no words
-    dtype = next(net.parameters()).dtype
     made: dict[tuple[bool, ...], UNetLike] = {}
 
     def call(x: Tensor, t: Tensor, context: Tensor, *, acted_on: Tensor | None = None, **more: Any) -> Tensor:
@@ -93,7 +93,7 @@ def steered(net: UNet, guard: Callable[[nn.Module], UNetLike], acts: Sequence[Ac
                 found.append(on_rows(act.residuals, rows, x, t, words, more))
         if not found:
             return made[others](x, t, context, **more)
-        total = [sum(parts[1:], parts[0]).to(dtype) for parts in zip(*found, strict=True)]
+        total = [sum(parts[1:], parts[0]) for parts in zip(*found, strict=True)]
         return made[others](x, t, context, residuals=total, **more)
 
     return call

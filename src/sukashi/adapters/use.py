@@ -81,8 +81,11 @@ class Use:
             **own,
         }
 
-    def act(self, size: tuple[int, int], levels: Sequence[Level], notes: list[str]) -> Act:
-        """What it does in a run over ``levels`` that draws (width, height) pixels; see ``notes`` on the picture."""
+    def act(self, size: tuple[int, int], levels: Sequence[Level], notes: list[str], running: list[str]) -> Act:
+        """What it does in a run over ``levels`` that draws (width, height) pixels.
+
+        ``notes`` says what was done to the picture, ``running`` what happens while drawing.
+        """
         inside = window(self.start, self.stop, levels)
         if inside.until == -math.inf:
             notes.append(f"{self.adapter.source} acts in no step: {self.start:g} to {self.stop:g} is less than one")
@@ -94,7 +97,8 @@ class Use:
         if isinstance(adapter.net, ControlNet):
             config = adapter.net.config
             picture = hint(self.picture, width, height, channels=config.picture_channels, fit=self.fit, notes=notes)
-            return controlnet_act(adapter.net, picture, self.scale, inside, guess=self.guess)
+            told: dict[str, Any] = {"name": f"ControlNet {adapter.source}", "notes": running}
+            return controlnet_act(adapter.net, picture, self.scale, inside, guess=self.guess, **told)
         whole = [-(-side // adapter.net.config.factor) * adapter.net.config.factor for side in size]  # rounded up
         channels = adapter.net.config.picture_channels
         picture = hint(self.picture, whole[0], whole[1], channels=channels, fit=self.fit, notes=notes)
@@ -150,7 +154,7 @@ def acts_of(uses: Sequence[Use], asked: Settings, levels: Sequence[Level], notes
         raise ValueError("guide nag does not go with an image prompt: both work inside the attention to the prompt")
     said: list[str] = []
     width, height, _, _ = asked.numbers()
-    acts = [use.act((width, height), levels, said) for use in uses]
+    acts = [use.act((width, height), levels, said, notes) for use in uses]
     notes += [note for note in dict.fromkeys(said) if note not in notes]
     return acts
 

@@ -15,7 +15,7 @@ from sukashi.adapters.control.acting import controlnet_act
 from sukashi.adapters.control.hint import hint
 from sukashi.adapters.control.load import load_control
 from sukashi.adapters.steering import Act, steered, tell, window
-from sukashi.compat.basics import Output
+from sukashi.compat.basics import Output, say_once
 from sukashi.compat.images import StableDiffusionPipelineOutput
 from sukashi.compat.models import View
 from sukashi.compat.stable_diffusion import StableDiffusionPipeline
@@ -88,6 +88,7 @@ class StableDiffusionControlNetPipeline(StableDiffusionPipeline):
     controlnet: Any
     _acts: Sequence[Act] = ()
     _asked: tuple[Any, ...] = ()
+    _notes: Sequence[str] = ()
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Any:
@@ -140,7 +141,10 @@ class StableDiffusionControlNetPipeline(StableDiffusionPipeline):
         width, height = width or own[0] // cell * cell, height or own[1] // cell * cell
         hints = [self._hint(picture, width, height, num_images_per_prompt) for picture in pictures]
         self._asked = (nets, hints, *lists[1:], guess_mode)
+        self._notes = []
         out: Any = super().__call__(prompt, height, width, num_images_per_prompt=num_images_per_prompt, **options)
+        for note in self._notes:
+            say_once(note)
         return out
 
     def _hint(self, picture: Any, width: int, height: int, copies: int) -> Tensor:
@@ -153,8 +157,9 @@ class StableDiffusionControlNetPipeline(StableDiffusionPipeline):
 
     def _around(self, guard: Any, levels: Sequence[Level]) -> UNetLike:
         nets, hints, scales, starts, ends, guess = self._asked
+        told: dict[str, Any] = {"guess": guess, "notes": self._notes}
         self._acts = [
-            controlnet_act(net.net, picture.to(self.device), scale, window(start, end, levels), guess=guess)
+            controlnet_act(net.net, picture.to(self.device), scale, window(start, end, levels), **told)
             for net, picture, scale, start, end in zip(nets, hints, scales, starts, ends, strict=True)
         ]
         return steered(self.unet, guard, self._acts)

@@ -12,25 +12,43 @@ from sukashi.nets.controlnet import ControlNet, scaled
 from sukashi.nets.shallow import with_modules
 from sukashi.nets.t2i_adapter import T2IAdapter
 from sukashi.nets.unet import UNet
+from sukashi.precision import guarded
 
 
-def controlnet_act(net: ControlNet, picture: Tensor, scale: float, window: Window, *, guess: bool = False) -> Act:
+def controlnet_act(
+    net: ControlNet,
+    picture: Tensor,
+    scale: float,
+    window: Window,
+    *,
+    guess: bool = False,
+    name: str = "ControlNet",
+    notes: list[str] | None = None,
+) -> Act:
     """A ControlNet that looks at ``picture`` (1 or B, 3, H, W) in [0, 1]; B is the number of pictures drawn.
 
     In guess mode (sec. 4.3 of the paper) it acts on the prompt alone, not on the negative one, and its residuals count
     the less the finer they are. One that averages its residuals (shuffle) acts on the prompt alone always.
+    Where it overflows it is computed again in float32, once and for all; ``notes`` then says so of ``name``.
     """
     weight = net.conv_in.weight
     picture = picture.to(weight)
+    call = guarded(net, ask_net, name, [] if notes is None else notes)
 
     def residuals(x: Tensor, t: Tensor, context: Tensor, more: Mapping[str, Any]) -> list[Tensor]:
         latent = x[:, : net.config.in_channels]  # an inpainting U-Net is told more
         rows = picture.repeat(len(x) // len(picture), 1, 1, 1)
         said = {key: more[key].to(weight) for key in ("pooled", "sizes") if more.get(key) is not None}
-        found = net(latent.to(weight), t, context.to(weight), rows, **said)
+        found = call(latent, t, context.to(weight), rows, **said)
         return scaled(found, scale, guess=guess, pooled=net.config.pooled_residuals)
 
     return Act(window=window, residuals=residuals, wanted_only=guess or net.config.pooled_residuals)
+
+
+def ask_net(net: nn.Module, *inputs: Tensor, **named: Tensor) -> list[Tensor]:
+    """What a ControlNet says."""
+    found: list[Tensor] = net(*inputs, **named)
+    return found
 
 
 class Plus(nn.Module):
