@@ -183,7 +183,7 @@ class Pipeline(Holder, LoraHolder):
         ...     print(step.now.t, step.prediction.x0.std())
         """
         asked = Settings(**options).filled(self.defaults)
-        if prepare or given or not self.plain(prompt, asked):
+        if prepare or given or isinstance(prompt, Conditioning) or not self.plain(prompt, asked):
             from sukashi.elaborate import elaborate
 
             return elaborate(self, prompt, prepare, given or {}, options)
@@ -220,15 +220,17 @@ class Pipeline(Holder, LoraHolder):
 
     # ------------------------------------------------------------------------------------------------- what they share
 
-    def plain(self, prompt: Prompt, asked: Settings) -> bool:
+    def plain(self, prompt: str | Sequence[str], asked: Settings) -> bool:
         """Whether a run is words as they stand, noise and the U-Net; ``sukashi.elaborate`` does all others."""
-        if isinstance(prompt, Conditioning) or isinstance(asked.negative_prompt, Conditioning):
+        if (
+            asked.steers
+            or self.uses
+            or self.words
+            or self.size_numbers
+            or not isinstance(asked.negative_prompt, str | None)
+        ):
             return False
-        if asked.steers or self.uses or self.words or self.size_numbers:
-            return False
-        texts = (
-            [prompt, asked.negative_prompt or ""] if isinstance(prompt, str) else [*prompt, asked.negative_prompt or ""]
-        )
+        texts = [*([prompt] if isinstance(prompt, str) else prompt), asked.negative_prompt or ""]
         if asked.emphasis != "none" and SYNTAX.search("\n".join(texts)):
             return False
         return asked.truncate or not any(self.parts.tokenizers[0].cut(text, self.tokens) for text in texts)

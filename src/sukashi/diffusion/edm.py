@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from sukashi.diffusion import curves, grids
+from sukashi.diffusion import curves
 from sukashi.diffusion.curves import by_sigma
 from sukashi.diffusion.grids import Grid
 from sukashi.diffusion.schedule import NoiseSchedule, level
@@ -64,7 +64,7 @@ class EDMSchedule(NoiseSchedule):
         return level(math.log(ve) / 4, ve) if ve else CLEAN
 
 
-def curve_of(own: Config) -> grids.Curve:
+def curve_of(own: Config) -> curves.Curve:
     """The curve in sigma that a config asks for."""
     return partial(curves.karras, rho=own["rho"]) if own["sigma_schedule"] == "karras" else curves.exponential
 
