@@ -56,15 +56,8 @@ class Settings:
     variation: float = 0.0  # how far, 0..1
 
     def __post_init__(self) -> None:
-        for name, low in (
-            ("width", 1),
-            ("height", 1),
-            ("steps", 1),
-            ("count", 1),
-            ("clip_skip", 1),
-            ("seed", 0),
-            ("variation_seed", 0),
-        ):
+        lowest = {"width": 1, "height": 1, "steps": 1, "count": 1, "clip_skip": 1, "seed": 0, "variation_seed": 0}
+        for name, low in lowest.items():
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < low):
                 raise ValueError(f"{name} is {value!r}; a whole number of at least {low} is accepted")
