@@ -30,7 +30,7 @@ def guarded(net: nn.Module, call: Callable[..., Out], name: str, notes: list[str
     float32 does not help.
     """
     wide: nn.Module | None = None
-    dtype = next(net.parameters()).dtype
+    dtype = next((p.dtype for p in net.parameters()), torch.float32)
 
     def run(x: Tensor, *inputs: Any, **named: Any) -> Out:
         nonlocal wide

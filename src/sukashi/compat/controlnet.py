@@ -14,13 +14,11 @@ from torch import Tensor, nn
 from sukashi.adapters.control.acting import controlnet_act
 from sukashi.adapters.control.hint import hint
 from sukashi.adapters.control.load import load_control
-from sukashi.adapters.steering import Act, steered, tell, window
+from sukashi.adapters.steering import Act, window
 from sukashi.compat.basics import Output, say_once
 from sukashi.compat.images import StableDiffusionPipelineOutput
 from sukashi.compat.models import View
 from sukashi.compat.stable_diffusion import StableDiffusionPipeline
-from sukashi.compat.text_to_image import Told
-from sukashi.diffusion.denoiser import Conditioning, UNetLike
 from sukashi.diffusion.types import Level
 from sukashi.nets.controlnet import ControlNet, scaled
 from sukashi.weights.files import read_json
@@ -86,7 +84,6 @@ class StableDiffusionControlNetPipeline(StableDiffusionPipeline):
 
     part_names = (*StableDiffusionPipeline.part_names, "controlnet")
     controlnet: Any
-    _acts: Sequence[Act] = ()
     _asked: tuple[Any, ...] = ()
     _notes: Sequence[str] = ()
 
@@ -155,16 +152,13 @@ class StableDiffusionControlNetPipeline(StableDiffusionPipeline):
             found = hint(picture, width, height, fit="stretch", notes=[])
         return found.repeat_interleave(copies, dim=0) if len(found) > 1 else found
 
-    def _around(self, guard: Any, levels: Sequence[Level]) -> UNetLike:
+    def _acts_of(self, levels: Sequence[Level]) -> list[Act]:
         nets, hints, scales, starts, ends, guess = self._asked
         told: dict[str, Any] = {"guess": guess, "notes": self._notes}
-        self._acts = [
-            controlnet_act(net.net, picture.to(self.device), scale, window(start, end, levels), **told)
-            for net, picture, scale, start, end in zip(nets, hints, scales, starts, ends, strict=True)
+        return [
+            *super()._acts_of(levels),
+            *(
+                controlnet_act(net.net, picture.to(self.device), scale, window(start, end, levels), **told)
+                for net, picture, scale, start, end in zip(nets, hints, scales, starts, ends, strict=True)
+            ),
         ]
-        return steered(self.unet, guard, self._acts)
-
-    def _halves(self, told: Told) -> tuple[Conditioning | None, Conditioning]:
-        negative, positive = super()._halves(told)
-        unwanted = None if negative is None else tell(negative, self._acts, wanted=False)
-        return unwanted, tell(positive, self._acts, wanted=True)

@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from sukashi.compat.image_prompts import ImagePrompts, shows_pictures
 from sukashi.compat.images import StableDiffusionPipelineOutput
 from sukashi.compat.lora import at_lora_scale
 from sukashi.compat.randomness import Generators
-from sukashi.compat.text_to_image import OnStepEnd, TextToImage, as_many
+from sukashi.compat.text_to_image import OnStepEnd, as_many
 
 
-class StableDiffusionPipeline(TextToImage):
+class StableDiffusionPipeline(ImagePrompts):
     """Draw from words: ``pipe("a cat", num_inference_steps=30).images[0]``.
 
     Two things are as in diffusers and not as in ``sukashi.load``: one generator draws the noise of the whole batch, and
@@ -76,6 +77,7 @@ class StableDiffusionPipeline(TextToImage):
         normed: Tensor = self.text_encoder.text_model.final_layer_norm(hidden[-1 - clip_skip])
         return normed
 
+    @shows_pictures
     @at_lora_scale
     @torch.no_grad()
     def __call__(

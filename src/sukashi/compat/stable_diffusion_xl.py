@@ -12,16 +12,17 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from sukashi.compat.image_prompts import ImagePrompts, shows_pictures
 from sukashi.compat.images import StableDiffusionXLPipelineOutput
 from sukashi.compat.lora import at_lora_scale
 from sukashi.compat.randomness import Generators
-from sukashi.compat.text_to_image import OnStepEnd, TextToImage, as_many
+from sukashi.compat.text_to_image import OnStepEnd, as_many
 
 Prompts = str | Sequence[str] | None
 Pair = tuple[int, int]
 
 
-class StableDiffusionXLPipeline(TextToImage):
+class StableDiffusionXLPipeline(ImagePrompts):
     """Draw from words with SDXL: ``pipe("a cat").images[0]``."""
 
     part_names = (
@@ -124,6 +125,7 @@ class StableDiffusionXLPipeline(TextToImage):
         assert pooled is not None
         return torch.cat(contexts, dim=-1), pooled
 
+    @shows_pictures
     @at_lora_scale
     @torch.no_grad()
     def __call__(
