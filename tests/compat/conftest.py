@@ -38,11 +38,15 @@ def oracle(models: Path) -> Callable[..., Any]:
         if name not in loaded:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                loaded[name] = diffusers.DiffusionPipeline.from_pretrained(models / name, safety_checker=None)
+                absent = {"safety_checker": None} | ({"depth_estimator": None} if "depth" in name else {})
+                absent |= {"feature_extractor": None} if "depth" in name else {}
+                loaded[name] = diffusers.DiffusionPipeline.from_pretrained(models / name, **absent)
             loaded[name].set_progress_bar_config(disable=True)
             loaded[name].first_scheduler = loaded[name].scheduler
             text = loaded[name].text_encoder
-            if not hasattr(text, "text_model"):  # transformers 5 has none, but diffusers' clip_skip looks for it
+            if text is not None and not hasattr(
+                text, "text_model"
+            ):  # transformers 5 has none, but diffusers' clip_skip looks for it
                 text.__dict__["text_model"] = text
         pipe = loaded[name]
         pipe.scheduler = pipe.first_scheduler

@@ -12,7 +12,14 @@ accepted without having an effect says so once, as a warning; what is not known 
 from __future__ import annotations
 
 from sukashi.compat.controlnet import ControlNetModel, MultiControlNetModel, StableDiffusionControlNetPipeline
+from sukashi.compat.from_picture import (
+    StableDiffusionDepth2ImgPipeline,
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionInstructPix2PixPipeline,
+    StableDiffusionUpscalePipeline,
+)
 from sukashi.compat.images import StableDiffusionPipelineOutput, VaeImageProcessor
+from sukashi.compat.inpaint import StableDiffusionInpaintPipeline
 from sukashi.compat.models import AutoencoderKL, UNet2DConditionModel
 from sukashi.compat.parediffusers import (
     PareAutoencoderKL,
@@ -48,6 +55,7 @@ from sukashi.compat.schedulers_apart import (
     IPNDMScheduler,
     UnCLIPScheduler,
 )
+from sukashi.compat.sdxl_from_picture import StableDiffusionXLImg2ImgPipeline
 from sukashi.compat.stable_diffusion import StableDiffusionPipeline
 from sukashi.compat.stable_diffusion_xl import StableDiffusionXLPipeline
 from sukashi.compat.text_models import CLIPTextModel, CLIPTextModelWithProjection
@@ -86,8 +94,14 @@ __all__ = [
     "PareUNet2DConditionModel",
     "SASolverScheduler",
     "StableDiffusionControlNetPipeline",
+    "StableDiffusionDepth2ImgPipeline",
+    "StableDiffusionImg2ImgPipeline",
+    "StableDiffusionInpaintPipeline",
+    "StableDiffusionInstructPix2PixPipeline",
     "StableDiffusionPipeline",
     "StableDiffusionPipelineOutput",
+    "StableDiffusionUpscalePipeline",
+    "StableDiffusionXLImg2ImgPipeline",
     "StableDiffusionXLPipeline",
     "TCDScheduler",
     "UNet2DConditionModel",

@@ -32,7 +32,8 @@ from sukashi.weights.parts import LoadReport, Parts
 from sukashi.weights.save import save_folder
 
 P = TypeVar("P", bound="DiffusionPipeline")
-ABSENT = ("safety_checker", "feature_extractor", "image_encoder")  # parts of diffusers' pipelines that are never here
+# parts of diffusers' pipelines that are never here
+ABSENT = ("safety_checker", "feature_extractor", "image_encoder", "depth_estimator", "watermarker")
 NO_EFFECT = {
     "use_safetensors": "safetensors files are taken where there are some",
     "low_cpu_mem_usage": "weights are always mapped, never copied twice",
@@ -49,8 +50,9 @@ NO_EFFECT = {
 class DiffusionPipeline(Verbs, Loras):
     """A pipeline of parts. Load one by ``from_pretrained``: the class that fits the model is found."""
 
-    part_names: ClassVar[tuple[str, ...]] = ("vae", "text_encoder", "tokenizer", "unet", "scheduler", *ABSENT)
+    part_names: ClassVar[tuple[str, ...]] = ("vae", "text_encoder", "tokenizer", "unet", "scheduler", *ABSENT[:3])
     flags: ClassVar[Mapping[str, Any]] = {}  # config keys that are not parts, with their defaults
+    optional: ClassVar[tuple[str, ...]] = ()  # parts that some models of this kind do not have
     _classes: ClassVar[dict[str, type[DiffusionPipeline]]] = {}
 
     vae: Any
@@ -66,14 +68,14 @@ class DiffusionPipeline(Verbs, Loras):
         flags = {key: parts.pop(key, default) for key, default in self.flags.items()}
         if unknown := set(parts) - {*self.part_names}:
             raise TypeError(f"{type(self).__name__} has no parts {sorted(unknown)}; it has {self.part_names}")
-        if missing := {*self.part_names} - {*ABSENT} - set(parts):
+        if missing := {*self.part_names} - {*ABSENT, *self.optional} - set(parts):
             raise TypeError(f"{type(self).__name__} needs {', '.join(sorted(missing))}")
         for name in self.part_names:
             setattr(self, name, parts.get(name))
         self._flags, self._loras = flags, Loaded()
         self.name_or_path = ""
         self.report: LoadReport | None = None  # what was loaded, from where, and on what evidence
-        self.image_processor = VaeImageProcessor()
+        self.image_processor = VaeImageProcessor(self.vae_scale_factor)
 
     # ---------------------------------------------------------------------------------------------- loading
 
@@ -169,10 +171,14 @@ class DiffusionPipeline(Verbs, Loras):
         if chosen is None:
             raise ValueError(f"{name} is for a {wanted}, which is not here; there are {', '.join(cls._classes)}")
         found = components_of(parts)
-        if set(found) - set(given) != {*chosen.part_names} - {*ABSENT} - set(given):
+        if {*found, *chosen.optional} - set(given) != {*chosen.part_names} - {*ABSENT} - set(given):
             raise ValueError(f"{name} is for a {wanted}, not for a {chosen.__name__}: it has {', '.join(found)}")
-        if "force_zeros_for_empty_prompt" in chosen.flags:
-            found["force_zeros_for_empty_prompt"] = parts.family.zero_empty_prompt
+        facts = {
+            "max_noise_level": parts.family.max_noise_level,
+            "requires_aesthetics_score": parts.family.size_numbers == 5,
+            "force_zeros_for_empty_prompt": parts.family.zero_empty_prompt,
+        }
+        found |= {flag: value for flag, value in facts.items() if flag in chosen.flags}
         for part in ABSENT:
             if given.get(part) is not None:
                 say_once(f"{part} has no effect here: pictures are not looked at")
@@ -272,8 +278,10 @@ def components_of(parts: Parts) -> dict[str, Any]:
         "unet": UNet2DConditionModel(parts.unet, size // parts.vae.config.factor),
         "scheduler": scheduler_of(parts.scheduler),
     }
+    if parts.family.low_res_scheduler:
+        found["low_res_scheduler"] = scheduler_of(parts.family.low_res_scheduler)
     for i, (net, tokenizer) in enumerate(zip(parts.text_encoders, parts.tokenizers, strict=True)):
-        end = f"_{i + 1}" if i else ""
+        end = "_2" if i or parts.family.size_numbers == 5 else ""  # SDXL's refiner has the second alone
         found |= {f"text_encoder{end}": view_of(net), f"tokenizer{end}": CLIPTokenizer(tokenizer)}
     return found
 

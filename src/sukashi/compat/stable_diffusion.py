@@ -125,12 +125,10 @@ class StableDiffusionPipeline(ImagePrompts):
         told = {"prompt_embeds": positive}
         if negative is not None:  # in one batch: the negative half first
             told = {"prompt_embeds": torch.cat([negative, positive]), "negative_prompt_embeds": negative}
-        shape = (count * num_images_per_prompt, self.unet.config.in_channels, height, width)
-        unit = self._unit_latents(shape, positive.dtype, self.device, generator, latents)
+        shape = (count * num_images_per_prompt, self.vae.config.latent_channels, height, width)
         clean = self.run(
             told,
-            unit,
-            generator,
+            self._start(shape, positive.dtype, generator, latents),
             steps=num_inference_steps,
             timesteps=timesteps,
             sigmas=sigmas,

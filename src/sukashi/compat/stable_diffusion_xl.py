@@ -20,6 +20,7 @@ from sukashi.compat.text_to_image import OnStepEnd, as_many
 
 Prompts = str | Sequence[str] | None
 Pair = tuple[int, int]
+Sizes = tuple[Pair | None, Pair, Pair | None]  # original size, corner of the crop, target size; heights first
 
 
 class StableDiffusionXLPipeline(ImagePrompts):
@@ -79,7 +80,7 @@ class StableDiffusionXLPipeline(ImagePrompts):
         if prompt_embeds is None or pooled_prompt_embeds is None:
             first = [prompt] if isinstance(prompt, str) else list(prompt or ())
             second = first if prompt_2 is None else [prompt_2] if isinstance(prompt_2, str) else list(prompt_2)
-            self.read_cut(first, self.tokenizer)
+            self.read_cut(first, self.tokenizer or self.tokenizer_2)
             prompt_embeds, pooled_prompt_embeds = self._states(first, second, clip_skip or 0)
         count, place = len(prompt_embeds), device or self.device
         if do_classifier_free_guidance and negative_prompt_embeds is None:
@@ -105,10 +106,9 @@ class StableDiffusionXLPipeline(ImagePrompts):
         """Prompts per encoder -> context (B, T, D1 + D2), ``skip`` layers below the last but one, pooled (B, P)."""
         contexts: list[Tensor] = []
         pooled: Tensor | None = None
-        for prompts, tokenizer, encoder in (
-            (first, self.tokenizer, self.text_encoder),
-            (second, self.tokenizer_2, self.text_encoder_2),
-        ):
+        both = ((first, self.tokenizer, self.text_encoder), (second, self.tokenizer_2, self.text_encoder_2))
+        alone = ((first, self.tokenizer_2, self.text_encoder_2),)  # the refiner has the second encoder only
+        for prompts, tokenizer, encoder in both if self.text_encoder is not None else alone:
             ids = tokenizer(
                 list(prompts),
                 padding="max_length",
@@ -124,6 +124,12 @@ class StableDiffusionXLPipeline(ImagePrompts):
             pooled = out[0]
         assert pooled is not None
         return torch.cat(contexts, dim=-1), pooled
+
+    def _told_sizes(self, wanted: Sizes, unwanted: Sizes) -> tuple[list[float], list[float]]:
+        """What the U-Net is told of sizes, 6 numbers; the negative ones count only where all of them are given."""
+        sizes = [float(side) for pair in wanted for side in pair or ()]
+        told = unwanted[0] is not None and unwanted[2] is not None
+        return sizes, [float(side) for pair in unwanted for side in pair or ()] if told else sizes
 
     @shows_pictures
     @at_lora_scale
@@ -184,25 +190,24 @@ class StableDiffusionXLPipeline(ImagePrompts):
             clip_skip=clip_skip,
         )
         here = (height, width)
-        sizes = [*(original_size or here), *crops_coords_top_left, *(target_size or here)]
+        sizes, negative_sizes = self._told_sizes(
+            (original_size or here, crops_coords_top_left, target_size or here),
+            (negative_original_size, negative_crops_coords_top_left, negative_target_size),
+        )
         ids = torch.tensor([sizes], dtype=positive.dtype, device=self.device).repeat(len(positive), 1)  # (B, 6)
         told = {"prompt_embeds": positive, "add_text_embeds": pooled, "add_time_ids": ids}
         if negative is not None and negative_pooled is not None:  # in one batch: the negative half first
-            if negative_original_size is not None and negative_target_size is not None:
-                sizes = [*negative_original_size, *negative_crops_coords_top_left, *negative_target_size]
             told = {
                 "prompt_embeds": torch.cat([negative, positive]),
                 "add_text_embeds": torch.cat([negative_pooled, pooled]),
-                "add_time_ids": torch.cat([torch.tensor([sizes]).to(ids).repeat(len(positive), 1), ids]),
+                "add_time_ids": torch.cat([torch.tensor([negative_sizes]).to(ids).repeat(len(positive), 1), ids]),
                 "negative_prompt_embeds": negative,
                 "negative_pooled_prompt_embeds": negative_pooled,
             }
-        shape = (count * num_images_per_prompt, self.unet.config.in_channels, height, width)
-        unit = self._unit_latents(shape, positive.dtype, self.device, generator, latents)
+        shape = (count * num_images_per_prompt, self.vae.config.latent_channels, height, width)
         clean = self.run(
             told,
-            unit,
-            generator,
+            self._start(shape, positive.dtype, generator, latents),
             steps=num_inference_steps,
             timesteps=timesteps,
             sigmas=sigmas,

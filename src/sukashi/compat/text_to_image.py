@@ -9,20 +9,33 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from itertools import islice
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
+from sukashi.beginning import Beginning, Guide
 from sukashi.compat.pipeline import DiffusionPipeline
 from sukashi.compat.randomness import Generators, randn
 from sukashi.diffusion.denoiser import Conditioning, UNetLike, embed_guidance, guided, plain
 from sukashi.diffusion.plan import Plan
-from sukashi.diffusion.types import Level, Noise, Prediction
+from sukashi.diffusion.types import Level, Prediction
 from sukashi.precision import guarded
 
 OnStepEnd = Callable[[Any, int, Tensor, dict[str, Any]], dict[str, Any] | None]
 Told = dict[str, Tensor]  # what the U-Net is told, by diffusers' names; with guidance the negative half stands first
+
+
+class Begun(NamedTuple):
+    """Where a run begins: what it begins with, how many steps are left out before and after."""
+
+    beginning: Beginning
+    first: int = 0
+    last: int | None = None  # the run ends at ``levels[last]``; None: at the end
+
+
+Start = Callable[[Plan, list[Level]], Begun]
 
 
 class Interrupted(Exception):  # not an error: it leaves a run that a callback has stopped
@@ -42,6 +55,8 @@ class TextToImage(DiffusionPipeline):
     _clip_skip: int | None = None
     _interrupt: bool = False
     _num_timesteps: int = 0
+    beside: ClassVar[tuple[int, ...]] = (0,)  # how many channels the U-Net takes beside the latent
+    guide: Guide | None = None  # guidance of its own, in place of ``guided``
 
     @property
     def guidance_scale(self) -> float:
@@ -90,10 +105,13 @@ class TextToImage(DiffusionPipeline):
             raise TypeError(f"prompt is a {type(prompt).__name__}; a string or a list of strings is accepted")
         if width % self.vae_scale_factor or height % self.vae_scale_factor:
             raise ValueError(f"width {width} and height {height} have to be multiples of {self.vae_scale_factor}")
-        if self.unet.config.in_channels != self.vae.config.latent_channels:
+        taken, latent = self.unet.config.in_channels, self.vae.config.latent_channels
+        if taken - latent not in self.beside:
+            if self.beside != (0,):
+                wanted = " or ".join(str(latent + more) for more in self.beside)
+                raise ValueError(f"this U-Net takes {taken} channels; a {type(self).__name__} needs one of {wanted}")
             raise ValueError(
-                f"this U-Net takes {self.unet.config.in_channels} channels, {self.vae.config.latent_channels} of them "
-                "the latent: it needs a picture beside the prompt"
+                f"this U-Net takes {taken} channels, {latent} of them the latent: it needs a picture beside the prompt"
             )
         if unknown := set(names) - {*self.callback_tensors}:
             raise ValueError(f"callback_on_step_end cannot see {sorted(unknown)}; it can see {self.callback_tensors}")
@@ -135,6 +153,14 @@ class TextToImage(DiffusionPipeline):
         cells = (count, channels, height // self.vae_scale_factor, width // self.vae_scale_factor)
         return randn(cells, generator, device, dtype)
 
+    def _start(
+        self, shape: tuple[int, int, int, int], dtype: torch.dtype, generator: Generators, latents: Tensor | None
+    ) -> Start:
+        """What a run of so many (B, C, H pixels, W pixels) begins with: noise; in other tasks a noised picture."""
+        unit = self._unit_latents(shape, dtype, self.device, generator, latents)
+        noise = self.scheduler.noise(unit, generator)
+        return lambda plan, levels: Begun(Beginning(x=unit.float() * plan.start_scale(levels), noise=noise))
+
     def read_cut(self, prompts: Sequence[str], tokenizer: Any) -> None:
         """Say what falls off the end of prompts that are too long."""
         if cut := [text for prompt in prompts if (text := tokenizer.core.cut(prompt))]:
@@ -147,8 +173,7 @@ class TextToImage(DiffusionPipeline):
     def run(
         self,
         told: Told,
-        unit: Tensor,
-        generator: Generators,
+        start: Start,
         *,
         steps: int | None,
         timesteps: Sequence[float] | None,
@@ -157,36 +182,40 @@ class TextToImage(DiffusionPipeline):
         callback: OnStepEnd | None,
         names: Sequence[str],
     ) -> Tensor:
-        """Unit noise (B, C, h, w) -> clean latents (B, C, h, w), in the scheduler's coordinates."""
+        """From where ``start`` says -> clean latents (B, C, h, w), in the scheduler's coordinates."""
         scheduler = self.scheduler
         given = timesteps is not None or sigmas is not None
-        scheduler.set_timesteps(None if given else steps, unit.device, timesteps=timesteps, sigmas=sigmas)
+        scheduler.set_timesteps(None if given else steps, self.device, timesteps=timesteps, sigmas=sigmas)
         levels = scheduler.levels(None if given else steps, timesteps=timesteps, sigmas=sigmas)
-        self._num_timesteps, self._interrupt = len(scheduler.timesteps), False
-        plan = scheduler.plan(eta)
+        self._interrupt, plan = False, scheduler.plan(eta)
+        begun = start(plan, levels)
+        skipped, left = begun.first * scheduler.order, len(levels) - 1 - (begun.last or len(levels) - 1)
+        self._num_timesteps = len(scheduler.timesteps) - skipped - left * scheduler.order
         if width := self.unet.config.time_cond_proj_dim:  # an LCM is told the scale
-            told["timestep_cond"] = embed_guidance(self._guidance_scale, width, len(unit)).to(told["prompt_embeds"])
-        return self._walk(plan, levels, told, unit, scheduler.noise(unit, generator), callback, names)
+            count = len(begun.beginning.x)
+            told["timestep_cond"] = embed_guidance(self._guidance_scale, width, count).to(told["prompt_embeds"])
+        return self._walk(plan, levels, told, begun, callback, names)
 
     def _walk(
         self,
         plan: Plan,
         levels: list[Level],
         told: Told,
-        unit: Tensor,
-        noise: Noise,
+        begun: Begun,
         callback: OnStepEnd | None,
         names: Sequence[str],
     ) -> Tensor:
         notes: list[str] = []
         unet = self._around(lambda view: guarded(view, ask_view, "U-Net", notes), levels)
-        scheduler, timesteps, calls = self.scheduler, self.scheduler.timesteps, 0
+        beginning, first, last = begun.beginning, begun.first, begun.last or len(levels) - 1
+        scheduler, dtype, calls = self.scheduler, told["prompt_embeds"].dtype, 0
+        timesteps = scheduler.timesteps[first * scheduler.order :]
 
         def after_call(x: Tensor, level: Level) -> None:
             """Show the latents to the callback, as the scheduler has them, and take over what it made of them."""
-            if callback is None:
+            if callback is None or not calls:
                 return
-            latents = scheduler.outward(x, level).to(unit.dtype)
+            latents = scheduler.outward(x, level).to(dtype)
             seen = {name: latents.clone() if name == "latents" else told.get(name) for name in names}
             changed = callback(self, calls - 1, timesteps[calls - 1], seen) or {}
             wanted = changed.pop("latents", seen.get("latents", latents))
@@ -196,27 +225,34 @@ class TextToImage(DiffusionPipeline):
 
         def denoise(x: Tensor, level: Level) -> Prediction:
             nonlocal calls
-            if calls:
-                after_call(x, level)
+            after_call(x, level)
             if self._interrupt:
                 raise Interrupted(x, level)
             calls += 1
-            negative, positive = self._halves(told)
+            return look(x, level)
+
+        def ask_both(x: Tensor, level: Level) -> Prediction:
+            negative, positive = (None if half is None else beginning.tell(half) for half in self._halves(told))
+            assert positive is not None
             if negative is None:
                 return plain(unet, plan.schedule.predicts, positive)(x, level)
             scale, rescale = self._guidance_scale, self._guidance_rescale
+            if self.guide:
+                return self.guide(unet, plan.schedule.predicts, positive, negative, scale)(x, level)
             return guided(unet, plan.schedule.predicts, positive, negative, scale, rescale)(x, level)
 
-        x, level = unit.float() * plan.start_scale(levels), levels[0]
+        look = beginning.wrap(ask_both) if beginning.wrap else ask_both
+        x, level = beginning.x.float(), levels[first]
+        steps = plan.run(denoise, x, levels, beginning.noise, first) if first < last else iter(())
         try:
-            for step in plan.run(denoise, x, levels, noise):
+            for step in islice(steps, last - first):
                 x, level = step.x_next, step.to
             after_call(x, level)
         except Interrupted as stopped:
             x, level = stopped.x, stopped.level
         for note in notes:
             warnings.warn(note, UserWarning, stacklevel=5)
-        return scheduler.outward(x, level).to(unit.dtype)
+        return scheduler.outward(x, level).to(dtype)
 
     def _around(self, guard: Callable[[Any], UNetLike], levels: Sequence[Level]) -> UNetLike:
         """The U-Net as it is asked in a run over ``levels``; ``guard`` makes a callable of it."""
@@ -253,6 +289,7 @@ def ask_view(
     """Run a U-Net that is called as diffusers' is, with what our denoiser says."""
     added = {"text_embeds": told["pooled"], "time_ids": told["sizes"]} if told["pooled"] is not None else None
     more: dict[str, Any] = {"timestep_cond": told["guidance"], "added_cond_kwargs": added}
+    more["class_labels"] = told.get("noise_level")
     if residuals:
         *more["down_block_additional_residuals"], more["mid_block_additional_residual"] = residuals
     out: Tensor = unet(x, t, encoder_hidden_states=context, return_dict=False, **more)[0]
