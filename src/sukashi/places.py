@@ -150,8 +150,9 @@ def find(kind: str, name: str, folders: Sequence[Path] | None = None) -> Path:
             return found[0]
     near = difflib.get_close_matches(wanted, [file.stem for file in there], 3)
     guess = f"; near it: {', '.join(near)}" if near else ""
-    where = ", ".join(map(str, folders)) or "no folder (SUKASHI_FOLDERS names some)"
-    raise FileNotFoundError(f"no {kind} is called {name!r}; {len(there)} files in {where}{guess}")
+    where = f"{len(there)} files in {', '.join(map(str, folders))}{guess}"
+    nowhere = "no folders of A1111 or ComfyUI are known here (SUKASHI_FOLDERS names some)"
+    raise FileNotFoundError(f"no {kind} is called {name!r}; {where if folders else nowhere}")
 
 
 def names_of(file: Path) -> list[str]:

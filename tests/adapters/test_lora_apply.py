@@ -20,15 +20,17 @@ from sukashi.weights.parts import Parts
 from tiny_models import equal, tensors, tiny_model
 
 
-@pytest.fixture(params=["sd1", "sd2", "sdxl"])
+@pytest.fixture(scope="module", params=["sd1", "sd2", "sdxl"])
 def parts(request) -> Parts:
     return tiny_model(request.param)
 
 
-@pytest.fixture
-def lora(parts: Parts, tmp_path: Path) -> Lora:
+@pytest.fixture(scope="module")
+def lora(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Lora:
     convs = ("attn2.to_v", "conv1", "downsamplers.0.conv", "proj_in", "mlp.fc1", "v_proj")
-    return open_lora(saved(kohya(parts, convs, rank=3, alpha=6.0), tmp_path / "a.safetensors"), parts)
+    return open_lora(
+        saved(kohya(parts, convs, rank=3, alpha=6.0), tmp_path_factory.mktemp("lora") / "a.safetensors"), parts
+    )
 
 
 def answers(parts: Parts) -> tuple[Tensor, Tensor]:

@@ -19,6 +19,7 @@ from sukashi.compat import (
     DDIMScheduler,
     DiffusionPipeline,
     EulerDiscreteScheduler,
+    StableDiffusionInpaintPipeline,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
@@ -48,8 +49,7 @@ def test_the_class_that_fits_is_found(load: Load, models: Path) -> None:
     assert type(load("tiny-sdxl")) is StableDiffusionXLPipeline
     with pytest.raises(ValueError, match="is for a StableDiffusionXLPipeline, not for a StableDiffusionPipeline"):
         StableDiffusionPipeline.from_pretrained(models / "tiny-sdxl")
-    with pytest.raises(ValueError, match="is for a StableDiffusionInpaintPipeline, which is not here"):
-        DiffusionPipeline.from_pretrained(models / "tiny-sd2-inpaint9")
+    assert type(DiffusionPipeline.from_pretrained(models / "tiny-sd2-inpaint9")) is StableDiffusionInpaintPipeline
     inpainting = StableDiffusionPipeline.from_pretrained(models / "tiny-sd2-inpaint9")
     with pytest.raises(ValueError, match="takes 9 channels, 4 of them the latent: it needs a picture"):
         inpainting(PROMPT)
@@ -225,3 +225,8 @@ def test_prepared_latents_are_as_noisy_as_the_scheduler_begins(load: Load) -> No
     assert torch.allclose(latents, unit * pipe.scheduler.sigmas.max(), rtol=1e-5)
     result = pipe(PROMPT, num_inference_steps=2, latents=unit, output_type="pt").images
     assert torch.equal(result, draw(pipe))
+
+
+def test_clip_skip_says_which_layer_was_read(load: Load) -> None:
+    with pytest.warns(UserWarning, match="clip_skip=1: hidden layer 1 of 2, for the positive prompt"):
+        draw(load("tiny-sd1"), clip_skip=1)

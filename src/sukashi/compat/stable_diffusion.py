@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from sukashi.compat.basics import say_once
 from sukashi.compat.image_prompts import ImagePrompts, shows_pictures
 from sukashi.compat.images import StableDiffusionPipelineOutput
 from sukashi.compat.lora import at_lora_scale
@@ -74,6 +75,8 @@ class StableDiffusionPipeline(ImagePrompts):
             raise ValueError(
                 f"clip_skip is {clip_skip!r}; 0 to {len(hidden) - 1} of this encoder's layers can be left out"
             )
+        last = len(hidden) - 1
+        say_once(f"clip_skip={clip_skip}: hidden layer {last - clip_skip} of {last}, for the positive prompt")
         normed: Tensor = self.text_encoder.text_model.final_layer_norm(hidden[-1 - clip_skip])
         return normed
 

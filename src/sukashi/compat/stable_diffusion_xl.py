@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from sukashi.compat.basics import say_once
 from sukashi.compat.image_prompts import ImagePrompts, shows_pictures
 from sukashi.compat.images import StableDiffusionXLPipelineOutput
 from sukashi.compat.lora import at_lora_scale
@@ -120,6 +121,9 @@ class StableDiffusionXLPipeline(ImagePrompts):
             if not 0 <= skip < len(out.hidden_states) - 1:
                 last = len(out.hidden_states) - 2
                 raise ValueError(f"clip_skip is {skip!r}; 0 to {last} of this encoder's layers can be left out")
+            if skip:
+                last = len(out.hidden_states) - 1
+                say_once(f"clip_skip={skip}: hidden layer {last - 1 - skip} of {last}, for the positive prompt")
             contexts.append(out.hidden_states[-2 - skip])
             pooled = out[0]
         assert pooled is not None
