@@ -11,6 +11,7 @@ from oracle import close, generators, ours, photo, scheduled
 from PIL import Image
 
 from sukashi import tasks
+from sukashi.nets.taesd import TAESD
 from sukashi.tasks.depth import as_channel, estimated, read_depth
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -106,6 +107,13 @@ def test_instructions_are_diffusers(guidance: float, image_guidance: float) -> N
         ours("sd1-pix2pix"), "a cat", image=picture, image_guidance=image_guidance, steps=4, guidance=guidance, seed=3
     )
     close(result, wanted)
+
+
+def test_instructions_refuse_a_tiny_autoencoder() -> None:
+    pipe = ours("sd1-pix2pix")
+    pipe.vae = TAESD(4)
+    with pytest.raises(ValueError, match="by the model's own autoencoder: load it without TAESD"):
+        tasks.instruct(pipe, "a cat", image=photo(32, 32))
 
 
 def test_base_and_refiner_are_diffusers() -> None:

@@ -180,7 +180,11 @@ class StableDiffusionUpscalePipeline(FromPicture, StableDiffusionPipeline):
         noisy = self.low_res_scheduler.add_noise(small, noise, torch.tensor([self._noise_level] * len(small)))
         unit = self._unit_latents(shape, dtype, self.device, generator, latents)
         told = torch.full((shape[0],), self._noise_level, device=self.device)
-        rest = {"noise": self.scheduler.noise(unit, generator), "extra": repeated(noisy, shape[0]), "noise_level": told}
+        rest: dict[str, Any] = {
+            "noise": self.scheduler.noise(unit, generator),
+            "extra": repeated(noisy, shape[0]),
+            "noise_level": told,
+        }
         return lambda plan, levels: Begun(Beginning(x=unit.float() * plan.start_scale(levels), **rest))
 
 

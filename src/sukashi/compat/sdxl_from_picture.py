@@ -57,7 +57,8 @@ class StableDiffusionXLImg2ImgPipeline(FromPicture, StableDiffusionXLPipeline):
         self._strength, self._between = strength, (denoising_start, denoising_end)
         self._scores = aesthetic_score, negative_aesthetic_score
         height, width = self.read(image)
-        sizes = {"original_size": original_size or (height, width), "target_size": target_size or (height, width)}
+        here = height, width
+        sizes: dict[str, Any] = {"original_size": original_size or here, "target_size": target_size or here}
         sizes["negative_original_size"] = negative_original_size or sizes["original_size"]
         sizes["negative_target_size"] = negative_target_size or sizes["target_size"]
         where: dict[str, Any] = {"height": height, "width": width, "num_inference_steps": num_inference_steps}

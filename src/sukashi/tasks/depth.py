@@ -20,7 +20,7 @@ from sukashi.run import Result
 from sukashi.settings import Settings
 from sukashi.tasks.driving import Show, paired, perform, spread_over
 from sukashi.tasks.fitting import drawn_size, fit
-from sukashi.tasks.image import as_they_were, noised
+from sukashi.tasks.image import as_they_were, noised, refuse_channels
 
 ESTIMATOR = "Intel/dpt-hybrid-midas"  # whose depth the model was trained with
 
@@ -43,6 +43,8 @@ def depth_to_image(
     Raises ValueError for a map whose proportions are not the picture's.
     """
     opened = open_all(image)
+    if depth is None:
+        refuse_channels(pipe, 5, "depth-to-image")  # before a second network is loaded
     notes = list(dict.fromkeys(note for each in opened for note in each.notes))
     size = drawn_size(
         opened[0].picture.size, options.get("width"), options.get("height"), pipe.vae.config.factor, notes=notes

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
 from sukashi.pipeline import Pipeline
 from sukashi.run import Result
+from sukashi.settings import Settings
 from sukashi.tasks.driving import Show
 
 LARGEST = 1024  # pictures in one grid
@@ -36,6 +38,7 @@ def grid(
     check(named, prompt)
     fixed = {"seed": first_seed(options.pop("seed", None)), **options}
     call = find(task)
+    check_options(named, call, task)
     results = []
     for values in combinations(named):
         asked = fixed | values
@@ -90,6 +93,19 @@ def check(axes: Sequence[Axis], prompt: str) -> None:
         pictures *= len(values)
     if pictures > LARGEST:
         raise ValueError(f"the grid would have {pictures} pictures; at most {LARGEST} are accepted")
+
+
+def check_options(axes: Sequence[Axis], call: Callable[..., Result], task: str) -> None:
+    """Raises ValueError for an axis that is no option of the task, and for a word where a number belongs."""
+    types = {field.name: str(field.type) for field in fields(Settings)} | {"prompt": "str"}
+    own = inspect.signature(call).parameters.values()
+    types |= {each.name: str(each.annotation) for each in own if each.kind is each.KEYWORD_ONLY and each.name != "show"}
+    for name, values in axes:
+        if name not in types:
+            raise ValueError(f"{task} has no option {name!r} for an axis; it has {', '.join(sorted(types))}")
+        for value in values if {*types[name].split(" | ")} <= {"int", "float", "None"} else ():
+            if value is not None and not isinstance(value, int | float):
+                raise ValueError(f"{name} is {value!r} on an axis; a number is accepted")
 
 
 def combinations(axes: Sequence[Axis]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from sukashi.beginning import Beginning, Guide, Task
 from sukashi.diffusion.denoiser import Conditioning, ask, plain, read
 from sukashi.diffusion.plan import Plan
 from sukashi.diffusion.types import Denoise, Level, Prediction
+from sukashi.nets.taesd import TAESD
 from sukashi.opening import Source, open_all
 from sukashi.pipeline import Pipeline
 from sukashi.run import Result
@@ -41,6 +42,8 @@ def instruct(
     """
     if not 0 <= image_guidance < 1000:
         raise ValueError(f"image_guidance is {image_guidance!r}; a number in 0..1000 is accepted")
+    if isinstance(pipe.vae, TAESD):
+        raise ValueError("InstructPix2Pix reads pictures by the model's own autoencoder: load it without TAESD")
     opened = open_all(image)
     notes = list(dict.fromkeys(note for each in opened for note in each.notes))
     cell = pipe.vae.config.factor

@@ -12,6 +12,7 @@ from sukashi.pipeline import Pipeline
 from sukashi.run import Result
 from sukashi.tasks.driving import Show
 from sukashi.tasks.image import image_to_image
+from sukashi.tasks.strength import steps_of
 from sukashi.tasks.words import text_to_image
 
 ENLARGERS = {
@@ -42,6 +43,9 @@ def two_pass(
         raise ValueError(f"scale is {scale!r}; a number in 1..8 is accepted")
     if enlarger not in ENLARGERS:
         raise ValueError(f"enlarger is {enlarger!r}; accepted: {', '.join(ENLARGERS)}")
+    if second_steps is not None and (isinstance(second_steps, bool) or second_steps < 1):
+        raise ValueError(f"second_steps is {second_steps!r}; a whole number of at least 1 is accepted")
+    steps_of(1, strength, False, 1)  # a strength that cannot be is refused before the first pass
     first = text_to_image(pipe, prompt if isinstance(prompt, str) else list(prompt), show=show, **options)
     asked, cell = first.requests[0], pipe.vae.config.factor
     size = tuple(max(cell, round(side * scale / cell) * cell) for side in first.images[0].size)
