@@ -13,6 +13,7 @@ from PIL import Image
 
 from sukashi import compat
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*not loaded:UserWarning")
 FOX = {"prompt": "a fox in the snow", "negative_prompt": "rain", "num_inference_steps": 4, "output_type": "latent"}
 Load, Theirs = Callable[..., Any], Callable[..., Any]
 
