@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tiny_models import tiny_model
 
 import sukashi
 from sukashi.pipeline import Pipeline
 from sukashi.weights.save import save_folder
+from tiny_models import tiny_model
 
 PROMPT, NEGATIVE = "a cat", "blurred"
 ASKED = dict(steps=4, guidance=6.0, sampler="ddim", seed=3)

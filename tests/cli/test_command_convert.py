@@ -6,6 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from sukashi.tasks import compare
+
 
 def test_there_and_back_draws_the_same(sukashi, model: Path) -> None:
     code, out, err = sukashi("convert", model, "one.safetensors")
@@ -15,8 +17,8 @@ def test_there_and_back_draws_the_same(sukashi, model: Path) -> None:
     pictures = []
     for k, source in enumerate((model, "one.safetensors", "folder")):
         assert sukashi("a cat", "-m", source, "-o", f"{k}.png", *same).code == 0
-        pictures.append(Image.open(f"{k}.png").tobytes())
-    assert pictures[0] == pictures[1] == pictures[2]
+        pictures.append(Image.open(f"{k}.png"))
+    assert all(compare(pictures[0], picture).within(1) for picture in pictures)  # a CPU's sums depend on alignment
 
 
 def test_half_precision_and_json(sukashi, model: Path) -> None:

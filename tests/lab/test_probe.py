@@ -35,7 +35,7 @@ class Interrupted(Budget):
 
 
 def test_a_little_training_helps(tmp_path: Path) -> None:
-    train(tmp_path, Budget(steps=51), **TINY)
+    train(tmp_path, Budget(steps=101), **{**TINY, "batch": 12})
     lines = (tmp_path / "log.txt").read_text().splitlines()
     losses = [float(line.split("loss ")[1]) for line in lines if "loss" in line]
     assert losses[-1] < 0.9 * losses[0]

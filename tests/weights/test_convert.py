@@ -45,7 +45,8 @@ def test_folder_and_single_file_compute_the_same(tmp_path, name):
         if parts.family.size_numbers:
             extra = {"pooled": states[-1].pooled, "sizes": torch.ones(1, parts.family.size_numbers)}
         outputs.append(parts.vae.decode(parts.unet(x, torch.tensor([7]), context, **extra)))
-    assert torch.equal(*outputs)
+    # the weights are equal bit for bit (see above); where a file lies in memory decides in which order a CPU sums
+    torch.testing.assert_close(*outputs, rtol=0, atol=1e-6)
 
 
 def test_number_types(tmp_path):
