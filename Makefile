@@ -3,12 +3,14 @@
 #   PYTHON=python3.12   the Python that makes the virtual environment (3.10 or newer; found by itself otherwise)
 #   VENV=.venv          where the virtual environment is
 #   TORCH_ARGS=...      extra arguments for the installation of PyTorch, e.g. an --index-url for a CUDA or CPU build
+#   WORKERS=2           how many files of tests are run at a time
 #   ARGS=...            extra arguments for pytest (make test) or for the benchmark (make bench ARGS=--full)
 
 SHELL := /bin/bash
 VENV ?= .venv
 TORCH_ARGS ?=
 ARGS ?=
+WORKERS ?= 2
 SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 python3.10,\
 	$(shell $(p) -c '$(SUITABLE)' >/dev/null 2>&1 && echo $(p))))
@@ -33,8 +35,8 @@ demo: $(CORE) ## set everything up and draw a picture with the model that ships 
 
 install: $(DEV) ## set up everything that tests and checks need
 
-test: $(DEV) ## run the tests (minutes)
-	$(BIN)/python -m pytest $(ARGS)
+test: $(DEV) ## run the tests (minutes), WORKERS files at a time with one thread each
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 slow: $(DEV) ## run the tests that take long or need gigabytes
 	$(BIN)/python -m pytest -m slow $(ARGS) || test $$? -eq 5 # 5: there are none
