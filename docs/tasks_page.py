@@ -35,8 +35,8 @@ PARTS: dict[str, tuple[str, str]] = {
         'sukashi outpaint "a cat in the forest" --image cat.png --left 64 --right 64',
     ),
     "two-pass": (
-        "Drawn at 128 x 128 and enlarged, then the same with a second pass at the larger size, which suits models of that "
-        "size.\nKirie knows 128 pixels only and smears the face.",
+        "Drawn at 128 x 128 and enlarged, then the same with a second pass at the larger size, which suits models of "
+        "that size.\nKirie knows 128 pixels only and smears the face.",
         'sukashi hires "a girl eating pizza" --scale 1.5 --strength 0.3',
     ),
     "seamless": (
