@@ -106,7 +106,10 @@ def test_the_digits_are_digits(digits: Tensor) -> None:
     assert (distance(digits, digits.roll(1, 0)) > 0.3).all()
 
 
-@pytest.mark.parametrize("name", DETERMINISTIC)
+TWICE = ("heun", "dpm2")  # two calls a step
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in TWICE else n for n in DETERMINISTIC])
 def test_every_deterministic_sampler_draws_the_same_digits(name: str, unet: MnistUNet, digits: Tensor) -> None:
     drawn = draw(unet, name, 50)
     near, far = distance(drawn, digits), distance(drawn, digits.roll(1, 0))

@@ -28,7 +28,7 @@ def test_it_is_diffusers_autoencoder_tiny() -> None:
     assert (ours.decode(latent) - theirs.decode(latent).sample).abs().max() <= 1e-6
 
 
-@pytest.mark.parametrize(("name", "least"), [("taesd", 29.0), ("taesdxl", 29.0)])
+@pytest.mark.parametrize(("name", "least"), [("taesd", 29.0), pytest.param("taesdxl", 29.0, marks=pytest.mark.slow)])
 @torch.no_grad()
 def test_a_photo_survives_the_round_trip(shared_data, name: str, least: float) -> None:
     net = TAESD().eval()
