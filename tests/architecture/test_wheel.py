@@ -53,7 +53,7 @@ def test_it_says_what_it_is(wheel: Path) -> None:
     assert told["License-Expression"] == "Apache-2.0"
     needed = [r for r in told.get_all("Requires-Dist", []) if "extra ==" not in r]
     assert {re.split(r"[^\w-]", r)[0] for r in needed} == {
-        "torch", "numpy", "pillow", "safetensors", "tokenizers", "huggingface-hub",
+        "torch", "numpy", "pillow", "safetensors", "tokenizers", "huggingface-hub", "lark", "pyyaml",
     }  # fmt: skip
 
 

@@ -170,9 +170,9 @@ def test_a_fault_of_ours_is_code_1_and_shown_when_asked(sukashi, model: Path, mo
 def test_ctrl_c_leaves_whole_pictures_only(tmp_path: Path, model: Path) -> None:
     words = [sys.executable, "-m", "sukashi", "a cat", "-m", str(model), "-b", "5000", "--quiet", "-o", "out/"]
     threads = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=threads
-    )
+    heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731  # a background job inherits deafness
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(words, cwd=tmp_path, env=threads, preexec_fn=heard, **pipes)
     assert process.stdout is not None
     first = process.stdout.readline()
     process.send_signal(signal.SIGINT)

@@ -6,6 +6,7 @@ Letters: B batch, C latent channels, H W pixels, h w latent cells, T text tokens
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,9 +63,9 @@ class View(nn.Module):
         return made
 
     @classmethod
+    @abstractmethod
     def from_folder(cls, folder: Path, hold: Hold) -> Any:
         """The network of its own folder, held as asked."""
-        raise NotImplementedError
 
     @property
     def device(self) -> torch.device:
