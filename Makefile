@@ -42,13 +42,13 @@ slow: $(DEV) ## run the tests that take long or need gigabytes
 	$(BIN)/python -m pytest -m slow $(ARGS) || test $$? -eq 5 # 5: there are none
 
 check: $(DEV) ## style, types, layers and lengths
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/architecture
 
 format: $(DEV) ## let ruff put the style right
-	$(BIN)/ruff check --fix .
+	$(BIN)/ruff check --no-cache --fix .
 	$(BIN)/ruff format .
 
 links: $(DEV) ## put right the line numbers that the README and docs link to

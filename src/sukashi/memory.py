@@ -40,29 +40,23 @@ def needed(config: VAEConfig, pixels: int, itemsize: int) -> int:
 
 def decode(vae: VAE, z: Tensor, notes: list[str], available: int | None = None) -> Tensor:
     """``vae.decode`` of latents (B, C, h, w): all at once, or one by one, or in tiles, as memory allows."""
-    factor = vae.config.factor
-    return thrifty(vae.decode, vae, z, z.shape[2] * z.shape[3] * factor**2, TILE, Fraction(factor), notes, available)
+    return thrifty(vae.decode, vae, z, Fraction(vae.config.factor), notes, available)
 
 
 def moments(vae: VAE, images: Tensor, notes: list[str], available: int | None = None) -> Tensor:
     """``vae.posterior`` of images (B, 3, H, W), mean and deviation (B, 2 C, h, w), as memory allows."""
-    factor, pixels = vae.config.factor, images.shape[2] * images.shape[3]
     net = lambda part: torch.cat(vae.posterior(part), dim=1)  # noqa: E731
-    return thrifty(net, vae, images, pixels, TILE * factor, Fraction(1, factor), notes, available)
+    return thrifty(net, vae, images, Fraction(1, vae.config.factor), notes, available)
 
 
 def thrifty(
-    net: Callable[[Tensor], Tensor],
-    vae: VAE,
-    x: Tensor,
-    pixels: int,
-    tile: int,
-    scale: Fraction,
-    notes: list[str],
-    available: int | None,
+    net: Callable[[Tensor], Tensor], vae: VAE, x: Tensor, scale: Fraction, notes: list[str], available: int | None
 ) -> Tensor:
-    """``net`` (B, ...) at once where ``needed`` is ``available`` (None: asked of the device), else in portions."""
+    """``net``, which makes x (B, ...) ``scale`` times as large: at once where what is ``needed`` is ``available``
+    (None: asked of the device), else in portions.
+    """
     there = free(x.device) if available is None else available
+    pixels, tile = int(x.shape[2] * x.shape[3] * max(scale, 1) ** 2), int(TILE / min(scale, 1))
     one = needed(vae.config, pixels, x.element_size())
     if there is None or one * len(x) <= SPARE * there:
         return net(x)

@@ -75,16 +75,13 @@ class Result:
         """How picture k was made, as JSON values: enough for ``sukashi replay``."""
         from sukashi import __version__
 
-        settings = self.requests[k].to_dict()
-        loading = dict(self.loading)
-        options = {"options": dict(self.options[k])} if self.options else {}
         return {
             "version": __version__,
             "task": self.task,
             "model": self.model,
-            "loading": loading,
+            "loading": dict(self.loading),
             "sampler": self.sampler,
             "grid": self.grid,
-            "settings": settings,
-            **options,
+            "settings": self.requests[k].to_dict(),
+            **({"options": dict(self.options[k])} if self.options else {}),
         }

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from lora_samples import kohya, saved
 from test_lora_real_files import nets
 from torch import Tensor
 
+from lora_samples import kohya, saved
 from sukashi.adapters.lora.apply import nets_of, open_lora
 from sukashi.adapters.lora.match import match
 from sukashi.adapters.lora.read import read_lora

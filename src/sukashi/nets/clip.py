@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,19 +17,26 @@ from torch.nn import functional as F
 
 
 @dataclass(frozen=True, kw_only=True)
-class CLIPTextConfig:
-    """What differs between the text encoders."""
+class TransformerConfig:
+    """What the layers of an encoder need, be it of text or (``clip_vision``) of pictures."""
 
-    vocab_size: int = 49408
+    causal: ClassVar[bool] = True  # whether a token sees only itself and what comes before it
     width: int = 768
     mlp_width: int = 3072
     layers: int = 12
     heads: int = 12
-    positions: int = 77
     activation: str = "quick_gelu"  # CLIP-L; the OpenCLIP encoders use "gelu"
+    norm_eps: float = 1e-5
+
+
+@dataclass(frozen=True, kw_only=True)
+class CLIPTextConfig(TransformerConfig):
+    """What differs between the text encoders."""
+
+    vocab_size: int = 49408
+    positions: int = 77
     projection_dim: int | None = None  # width of the pooled output where the encoder projects it (SDXL's second)
     eos_token_id: int = 49407  # the pooled output is read at its first place; 2 (configs before 2023): see ``end_of``
-    norm_eps: float = 1e-5
 
 
 class TextStates(NamedTuple):
@@ -64,11 +71,11 @@ class Embeddings(nn.Module):
 
 
 class Attention(nn.Module):
-    """Causal self-attention: a token sees itself and what comes before it. (B, T, D) -> (B, T, D)."""
+    """Self-attention, in text causal: a token sees itself and what comes before it. (B, T, D) -> (B, T, D)."""
 
-    def __init__(self, config: CLIPTextConfig) -> None:
+    def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
-        self.heads, d = config.heads, config.width
+        self.causal, self.heads, d = config.causal, config.heads, config.width
         self.q_proj, self.k_proj, self.v_proj = nn.Linear(d, d), nn.Linear(d, d), nn.Linear(d, d)
         self.out_proj = nn.Linear(d, d)
 
@@ -77,14 +84,14 @@ class Attention(nn.Module):
             y.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, T, D / heads)
             for y in (self.q_proj(x), self.k_proj(x), self.v_proj(x))
         )
-        h = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        h = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
         return self.out_proj(h.transpose(1, 2).flatten(2))
 
 
 class MLP(nn.Module):
     """(B, T, D) -> (B, T, D)."""
 
-    def __init__(self, config: CLIPTextConfig) -> None:
+    def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.activation = ACTIVATIONS[config.activation]
         self.fc1 = nn.Linear(config.width, config.mlp_width)
@@ -97,7 +104,7 @@ class MLP(nn.Module):
 class Layer(nn.Module):
     """One pre-normed transformer layer: (B, T, D) -> (B, T, D)."""
 
-    def __init__(self, config: CLIPTextConfig) -> None:
+    def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.layer_norm1 = nn.LayerNorm(config.width, eps=config.norm_eps)
         self.self_attn = Attention(config)
@@ -112,7 +119,7 @@ class Layer(nn.Module):
 class Encoder(nn.Module):
     """The stack of layers; keeps what each one says."""
 
-    def __init__(self, config: CLIPTextConfig) -> None:
+    def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
 

@@ -7,28 +7,27 @@ names are those of a transformers ``image_encoder/`` folder. Letters: B batch, P
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from sukashi.nets.clip import ACTIVATIONS
+from sukashi.nets.clip import Encoder, TransformerConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class CLIPVisionConfig:
+class CLIPVisionConfig(TransformerConfig):
     """What differs between the image encoders; the default is that of the IP-Adapters for SD 1.x (ViT-H/14)."""
 
+    causal: ClassVar[bool] = False
     width: int = 1280
     mlp_width: int = 5120
     layers: int = 32
     heads: int = 16
+    activation: str = "gelu"
     size: int = 224  # pixels per side
     patch: int = 14
-    activation: str = "gelu"
     projection_dim: int = 1024
-    norm_eps: float = 1e-5
 
 
 class VisionStates(NamedTuple):
@@ -51,65 +50,6 @@ class Embeddings(nn.Module):
         patches = self.patch_embedding(picture).flatten(2).transpose(1, 2)  # (B, D, h, w) -> (B, h*w, D)
         tokens = torch.cat([self.class_embedding.expand(len(picture), 1, -1), patches], dim=1)
         return tokens + self.position_embedding.weight
-
-
-class Attention(nn.Module):
-    """Self-attention without a mask: (B, P, D) -> (B, P, D)."""
-
-    def __init__(self, config: CLIPVisionConfig) -> None:
-        super().__init__()
-        self.heads, d = config.heads, config.width
-        self.q_proj, self.k_proj, self.v_proj = nn.Linear(d, d), nn.Linear(d, d), nn.Linear(d, d)
-        self.out_proj = nn.Linear(d, d)
-
-    def forward(self, x: Tensor) -> Tensor:
-        q, k, v = (
-            y.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, P, D / heads)
-            for y in (self.q_proj(x), self.k_proj(x), self.v_proj(x))
-        )
-        return self.out_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
-
-
-class MLP(nn.Module):
-    """(B, P, D) -> (B, P, D)."""
-
-    def __init__(self, config: CLIPVisionConfig) -> None:
-        super().__init__()
-        self.activation = ACTIVATIONS[config.activation]
-        self.fc1 = nn.Linear(config.width, config.mlp_width)
-        self.fc2 = nn.Linear(config.mlp_width, config.width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(self.activation(self.fc1(x)))
-
-
-class Layer(nn.Module):
-    """One pre-normed transformer layer: (B, P, D) -> (B, P, D)."""
-
-    def __init__(self, config: CLIPVisionConfig) -> None:
-        super().__init__()
-        self.layer_norm1 = nn.LayerNorm(config.width, eps=config.norm_eps)
-        self.self_attn = Attention(config)
-        self.layer_norm2 = nn.LayerNorm(config.width, eps=config.norm_eps)
-        self.mlp = MLP(config)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.self_attn(self.layer_norm1(x))
-        return x + self.mlp(self.layer_norm2(x))
-
-
-class Encoder(nn.Module):
-    """The stack of layers; keeps what each one says."""
-
-    def __init__(self, config: CLIPVisionConfig) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        hidden = [x]
-        for layer in self.layers:
-            hidden.append(layer(hidden[-1]))
-        return tuple(hidden)
 
 
 class VisionTransformer(nn.Module):
