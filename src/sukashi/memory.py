@@ -56,7 +56,8 @@ def thrifty(
     (None: asked of the device), else in portions.
     """
     there = free(x.device) if available is None else available
-    pixels, tile = int(x.shape[2] * x.shape[3] * max(scale, 1) ** 2), int(TILE / min(scale, 1))
+    pixels = int(x.shape[2] * x.shape[3] * max(scale, Fraction(1)) ** 2)
+    tile = int(TILE / min(scale, Fraction(1)))
     one = needed(vae.config, pixels, x.element_size())
     if there is None or one * len(x) <= SPARE * there:
         return net(x)
