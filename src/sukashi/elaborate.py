@@ -22,6 +22,7 @@ from sukashi.guidance.asked import settled_start
 from sukashi.named import run_with_named
 from sukashi.prompts.given import named
 from sukashi.prompts.reading import hear
+from sukashi.prompts.second import encode_both
 from sukashi.prompts.told import Told
 from sukashi.run import Run
 from sukashi.seamless import around
@@ -110,7 +111,8 @@ def elaborate(
 
 def names_something(pipe: Pipeline, prompts: Sequence[str], settings: Settings) -> bool:
     """Whether LoRAs or words may be asked for that the pipeline does not have yet."""
-    if any("<" in text or "embedding:" in text for text in (*prompts, settings.negative_prompt or "")):
+    said = (*prompts, settings.negative_prompt, settings.prompt_2, settings.negative_prompt_2)
+    if any("<" in text or "embedding:" in text for text in filter(None, said)):
         return True
     fields = ("loras", "embeddings")
     return bool(pipe.words) or any(getattr(settings, name) != pipe.defaults.get(name) for name in fields)
@@ -124,12 +126,18 @@ def encoded(pipe: Pipeline, asked: Asked) -> Heard:
     texts = [text for text in (*prompts, settings.negative_prompt) if text]
     syntax = settings.emphasis != "none" and SYNTAX.search("\n".join(texts))
     long = not settings.truncate and any(pipe.parts.tokenizers[0].cut(text, pipe.tokens) for text in texts)
-    if asked.given or syntax or long:
+    second = settings.prompt_2 is not None or settings.negative_prompt_2 is not None
+    if second and asked.given:
+        raise ValueError("prompt_2 goes with a prompt in words, not with prompt embeddings: they hold both readings")
+    if not second and (asked.given or syntax or long):
         wanted, unwanted, script = hear(pipe, prompts, settings, asked.levels, asked.given, how, asked.task)
         return Heard(wanted=wanted, unwanted=unwanted, script=script)
     asked.notes[:0] = pipe.remarks(prompts, task=asked.task)
-    wanted = pipe.encode_prompt(prompts, **how)
-    unwanted = pipe.encode_prompt([settings.negative_prompt] * len(prompts), **how)
+    if second:
+        wanted, unwanted = encode_both(pipe, prompts, settings, len(asked.levels) - 1, how)
+    else:
+        wanted = pipe.encode_prompt(prompts, **how)
+        unwanted = pipe.encode_prompt([settings.negative_prompt] * len(prompts), **how)
     if pipe.size_numbers:  # SDXL
         wanted, unwanted = sized(wanted, settings), sized(unwanted, settings, unwanted=True)
     return Heard(wanted=wanted, unwanted=unwanted)

@@ -31,7 +31,8 @@ def run_with_named(pipe: Pipeline, prompts: Sequence[str], asked: Settings, opti
     with_given = pipe.with_embeddings(missing(asked.embeddings, pipe.defaults.get("embeddings")))
     with_given = with_given.with_loras(missing(asked.loras, pipe.defaults.get("loras")))
     tagged = [[n.name, n.unet_weight, n.text_weight, *([n.rank] if n.rank else [])] for n in read[0][1]] if read else []
-    words = words_in([*prompts, asked.negative_prompt or ""], with_given) if spoken else []
+    others = (asked.negative_prompt, asked.prompt_2, asked.negative_prompt_2)
+    words = words_in([*prompts, *filter(None, others)], with_given) if spoken else []
     whole = with_given.with_embeddings(words).with_loras(tagged)
     if whole is pipe:
         return None

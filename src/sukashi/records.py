@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -20,3 +21,9 @@ def check_embeddings(records: Any) -> None:
         pair = [record] if isinstance(record, str) else record
         if not isinstance(pair, list | tuple) or len(pair) not in (1, 2) or not all(isinstance(p, str) for p in pair):
             raise ValueError(f"embeddings: {record or records!r} is not a file, a name, or [file or name, word]")
+
+
+def check_controls(records: Any) -> None:
+    """Raises ValueError for what is not a list of records of ``adapters.use.Use``."""
+    if not isinstance(records, list) or not all(isinstance(record, Mapping) for record in records):
+        raise ValueError(f"controls is {records!r}; a list of records is accepted (see adapters.use.Use)")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from sukashi.guides import check_steering
-from sukashi.records import check_embeddings, check_loras
+from sukashi.records import check_controls, check_embeddings, check_loras
 
 EMPHASES = ("a1111", "no-norm", "comfy", "ignore", "none")  # see ``sukashi.prompts.emphasis``
 
@@ -48,6 +48,8 @@ class Settings:
     loras: list[list[Any]] | None = None  # [name or path, weight, weight in the text encoders] each; shorter ones too
     embeddings: list[Any] | None = None  # words to add: the file or name of each, or [file or name, word]
     controls: list[dict[str, Any]] | None = None  # records of control networks and image prompts: adapters.use.Use
+    prompt_2: str | None = None  # for the second text encoder of SDXL; None: the prompt for both
+    negative_prompt_2: str | None = None
     original_size: list[int] | None = None  # SDXL is told: width and height the picture had; None: as it is drawn
     crop: list[int] | None = None  # left and top of what was cut out of it
     target_size: list[int] | None = None  # width and height it is wanted at
@@ -77,11 +79,8 @@ class Settings:
             raise ValueError(f"truncate is {self.truncate!r}; true or false is accepted")
         if self.guidance is not None and not 0 <= self.guidance < 1000:
             raise ValueError(f"guidance is {self.guidance!r}; a number in 0..1000 is accepted")
-
-        if self.controls is not None and not (
-            isinstance(self.controls, list) and all(isinstance(record, Mapping) for record in self.controls)
-        ):
-            raise ValueError(f"controls is {self.controls!r}; a list of records is accepted (see adapters.use.Use)")
+        if self.controls is not None:
+            check_controls(self.controls)
         if self.loras is not None:
             check_loras(self.loras)
         if self.embeddings is not None:

@@ -39,6 +39,8 @@ GIVEN = (
     "seamless",
     "variation",
     "variation_seed",
+    "prompt_2",
+    "negative_prompt_2",
     "original_size",
     "target_size",
     "crop",

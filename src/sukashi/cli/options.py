@@ -12,7 +12,8 @@ from sukashi.settings import EMPHASES
 
 N = TypeVar("N", int, float)
 
-TEXTS = ("-p", "--prompt", "-n", "--negative-prompt")  # options whose value may begin with '-'
+# Options whose value may begin with '-'.
+TEXTS = ("-p", "--prompt", "-n", "--negative-prompt", "--prompt-2", "--negative-prompt-2")
 DTYPES = {
     "float32": "float32",
     "fp32": "float32",
@@ -33,6 +34,8 @@ def drawing(parser: argparse.ArgumentParser) -> None:
     what.add_argument("words", nargs="*", metavar="PROMPT", help="the prompt, quoted")
     what.add_argument("-p", "--prompt", metavar="TEXT", help="the prompt, as an option")
     what.add_argument("-n", "--negative-prompt", metavar="TEXT", help="what not to draw")
+    what.add_argument("--prompt-2", metavar="TEXT", help="for SDXL's second text encoder (default: the prompt)")
+    what.add_argument("--negative-prompt-2", metavar="TEXT", help="what not to draw, for the second one")
     what.add_argument("--prompt-file", metavar="FILE", help="one prompt a line, '-' for standard input")
     what.add_argument("-W", "--width", type=whole, metavar="N", help="pixels (default: what suits the model)")
     what.add_argument("-H", "--height", type=whole, metavar="N", help="pixels")
