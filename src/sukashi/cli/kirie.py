@@ -18,6 +18,7 @@ from sukashi.cli.exits import OK, Misuse
 def run(args: argparse.Namespace) -> int:
     """Do what the second word says."""
     deeds = {"sheet": sheet, "sample": sample, "eval": evaluate, "negatives": negatives, "probe": probe}
+    deeds["tasks"] = from_pictures
     return deeds[args.deed](args)
 
 
@@ -114,6 +115,19 @@ def negatives(args: argparse.Namespace) -> int:
     chosen = {"prompts": PROMPTS[: args.prompts], "seeds": args.seeds, "steps": args.steps}
     print(report(measure(pipe, looking(reader.to(pipe.device)), out, say=tell, **chosen), out))
     print(f"{out / 'negatives.md'}, {out / 'negatives.json'} and {out / 'negatives.png'}")
+    return OK
+
+
+def from_pictures(args: argparse.Namespace) -> int:
+    """Measure inpainting, image-to-image and two passes with the probe; print the tables."""
+    from sukashi.cli.model import load
+    from sukashi.lab.probe import WEIGHTS, load_probe
+    from sukashi.lab.tasks import measure, table
+
+    if args.pictures < 1 or args.steps < 1:
+        raise Misuse("--pictures and --steps from 1 on are accepted")
+    reader = load_probe(Path(args.probe) if args.probe else WEIGHTS)
+    print(table(measure(load(args), reader, args.pictures, args.steps)))
     return OK
 
 

@@ -14,6 +14,7 @@ def kirie(parser: argparse.ArgumentParser) -> None:
     sample(deeds.add_parser("sample", help="one picture with caption, masks and truth", allow_abbrev=False))
     evaluate(deeds.add_parser("eval", help="how well a model draws what is said", allow_abbrev=False))
     negatives(deeds.add_parser("negatives", help="what a negative prompt does, by when it holds", allow_abbrev=False))
+    from_pictures(deeds.add_parser("tasks", help="what inpainting and the like do to pictures", allow_abbrev=False))
     probe(deeds.add_parser("probe", help="train the probe that reads pictures", allow_abbrev=False))
 
 
@@ -60,6 +61,14 @@ def negatives(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", default="negatives", metavar="FOLDER", help="where to; again: go on (default negatives)"
     )
+    loading(parser)
+
+
+def from_pictures(parser: argparse.ArgumentParser) -> None:
+    """Options of tasks."""
+    parser.add_argument("--pictures", type=whole, default=24, metavar="N", help="drawn girls (default 24)")
+    parser.add_argument("--steps", type=whole, default=20, metavar="N", help="of the sampler (default 20)")
+    parser.add_argument("--probe", metavar="FILE", help="weights of another probe")
     loading(parser)
 
 
