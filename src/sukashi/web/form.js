@@ -1,0 +1,82 @@
+// What is asked for: the fields of the form, and the settings of a run that they mean.
+
+import { change, current, remember, remembered } from "./store.js";
+
+// Empty fields ("" or null) mean: as the model suggests. `window` is the share of the steps in which the negative
+// prompt holds. `other` keeps settings that the form has no field for, so that reading a picture loses nothing.
+export const blank = {
+  model: "", prompt: "", negative: "", sampler: "", grid: "", steps: "", guidance: "", width: "", height: "",
+  seed: "", count: 1, window: [0, 1], picture: null, mask: null, strength: 0.6, other: {},
+};
+const REMEMBERED = ["model", "prompt", "negative", "sampler", "grid", "steps", "guidance", "width", "height", "count"];
+const NUMBERS = ["steps", "guidance", "width", "height", "seed"];
+
+export function remembered_form() {
+  return { ...blank, ...remembered("form", {}) };
+}
+
+export function write(patch) {
+  const form = { ...current().form, ...patch };
+  change({ form });
+  remember("form", Object.fromEntries(REMEMBERED.map((name) => [name, form[name]])));
+}
+
+export function model_of(about, name) {
+  return about?.models.find((model) => model.name === name) ?? about?.models[0];
+}
+
+// A number of the form, or what the model suggests.
+export function number(form, about, name) {
+  const written = Number(form[name]);
+  if (form[name] !== "" && form[name] !== null && Number.isFinite(written)) return written;
+  return model_of(about, form.model)?.defaults?.[name] ?? { steps: 20, guidance: 7, width: 512, height: 512 }[name];
+}
+
+// A moment as the settings write it; whole steps, so that nothing is lost by rounding.
+const moment = (part, steps) => `step ${Math.round(part * steps)}`;
+
+// The settings of a run, without those that are left to the model.
+export function settings_of(form, about) {
+  const steps = number(form, about, "steps");
+  const settings = { ...form.other, prompt: form.prompt, count: Number(form.count) || 1 };
+  if (form.negative.trim()) {
+    settings.negative_prompt = form.negative;
+    if (form.window[0] > 0) settings.negative_start = moment(form.window[0], steps);
+    if (form.window[1] < 1) settings.negative_stop = moment(form.window[1], steps);
+  }
+  for (const name of ["sampler", "grid"]) if (form[name]) settings[name] = form[name];
+  for (const name of NUMBERS) {
+    if (form[name] !== "" && form[name] !== null) settings[name] = Number(form[name]);
+  }
+  return settings;
+}
+
+// The share of the steps that a moment stands for, or null where it is given in another way.
+export function part_of(value, steps, otherwise) {
+  if (value === null || value === undefined) return otherwise;
+  if (typeof value === "number") return Math.min(1, Math.max(0, value));
+  const step = /^step (\d+)$/.exec(value);
+  return step ? Math.min(1, Number(step[1]) / steps) : null;
+}
+
+// The form that asks for the settings of a run again.
+export function form_from(settings, { model, about, options = {} }) {
+  const known = new Set(["prompt", "negative_prompt", "sampler", "grid", "count", ...NUMBERS]);
+  const form = { ...blank, model: model ?? current().form.model, count: 1 };
+  for (const name of ["sampler", "grid", ...NUMBERS]) form[name] = settings[name] ?? "";
+  form.prompt = settings.prompt ?? "";
+  form.negative = settings.negative_prompt ?? "";
+  const steps = number(form, about, "steps");
+  const window = [part_of(settings.negative_start, steps, 0), part_of(settings.negative_stop, steps, 1)];
+  if (!window.includes(null) && window[0] < window[1]) {
+    form.window = window;
+    known.add("negative_start").add("negative_stop");
+  }
+  const unset = current().about?.blank ?? {};
+  for (const [name, value] of Object.entries(settings)) {
+    const same = JSON.stringify(value) === JSON.stringify(unset[name] ?? null);
+    if (!known.has(name) && !same) form.other[name] = value;
+  }
+  if (options.strength !== undefined) form.strength = options.strength;
+  return form;
+}

@@ -1,0 +1,22 @@
+// Fields of the form that know what an empty one means.
+
+import { html } from "../vendor/preact-htm.js";
+
+export const Number = ({ id, label, value, auto, min, max, step = 1, onInput }) => html`
+  <div>
+    <label for=${id}>${label}</label>
+    <input id=${id} type="number" inputmode="decimal" ...${{ min, max, step, value }} placeholder=${auto ?? ""}
+      onInput=${(event) => onInput(event.target.value)} />
+  </div>
+`;
+
+// `options` are {name, label}; the first entry leaves the choice to the model.
+export const Choice = ({ id, label, value, options = [], auto, onChange }) => html`
+  <div>
+    <label for=${id}>${label}</label>
+    <select id=${id} value=${value} onChange=${(event) => onChange(event.target.value)}>
+      ${auto && html`<option value="">${auto}</option>`}
+      ${options.map((each) => html`<option key=${each.name} value=${each.name} selected=${each.name === value}>${each.label}</option>`)}
+    </select>
+  </div>
+`;

@@ -1,0 +1,58 @@
+// Two runs beside one another: their pictures, what was asked differently, and how far apart they are.
+
+import { html, useEffect, useState } from "../vendor/preact-htm.js";
+import * as api from "../api.js";
+import { Difference } from "../parts/difference.js";
+import { Facts, Hole } from "../parts/stage.js";
+import { Through } from "../parts/through.js";
+import { fail } from "../store.js";
+import { say } from "../words.js";
+
+export function Compare({ state }) {
+  const [a, b] = state.place;
+  const [jobs, setJobs] = useState(null);
+  useEffect(() => {
+    setJobs(null);
+    if (a && b) Promise.all([api.job(a), api.job(b)]).then(setJobs, fail);
+  }, [a, b]);
+  if (!a || !b) return html`<p class="note">${say("compare_choose")} <a href="#/pictures">${say("pictures")}</a></p>`;
+  if (!jobs) return html`<p class="note">${say("waiting")}</p>`;
+  const [one, two] = jobs;
+  const same = one.settings.seed === two.settings.seed;
+  return html`
+    <h2>${say("compare_title")}</h2>
+    <p class="note">${say(same ? "same_noise" : "other_noise", { n: one.settings.seed })}</p>
+    <div class="sides">${jobs.map((job, k) => html`<${Side} key=${job.id} job=${job} name=${"AB"[k]} />`)}</div>
+    <${Asked} one=${one} two=${two} />
+    <${Difference} a=${api.picture(a)} b=${api.picture(b)} />
+    <div class="through-pair">
+      <${Through} id=${a} other=${b} open=${state.through} language=${state.language} look=${state.shown} />
+    </div>
+  `;
+}
+
+const Side = ({ job, name }) => html`
+  <figure>
+    <a href=${`#/run/${job.id}`} aria-label=${say("open_run", { prompt: job.settings.prompt })}>
+      <${Hole} url=${api.picture(job.id)} job=${job} /></a>
+    <figcaption><strong>${name}</strong><span>${job.settings.prompt}</span><${Facts} job=${job} /></figcaption>
+  </figure>
+`;
+
+// The settings in which two runs differ.
+function Asked({ one, two }) {
+  const names = [...new Set([...Object.keys(one.settings), ...Object.keys(two.settings)])];
+  const apart = names.filter((name) => text(one.settings[name]) !== text(two.settings[name]));
+  if (!apart.length) return html`<p class="note">${say("asked_same")}</p>`;
+  return html`
+    <table class="plainly">
+      <thead><tr><th>${say("asked_apart")}</th><th>A</th><th>B</th></tr></thead>
+      <tbody>
+        ${apart.map((name) => html`
+          <tr key=${name}><th scope="row">${name}</th><td>${text(one.settings[name])}</td><td>${text(two.settings[name])}</td></tr>`)}
+      </tbody>
+    </table>
+  `;
+}
+
+const text = (value) => (value === null || value === undefined ? "–" : typeof value === "string" ? value : JSON.stringify(value));

@@ -1,0 +1,59 @@
+// The first view: what is asked for on the left, the picture on the right, and below it what went on inside.
+
+import { html } from "../vendor/preact-htm.js";
+import { write } from "../form.js";
+import { Noise } from "../parts/noise.js";
+import { Prompt } from "../parts/prompt.js";
+import { Stage } from "../parts/stage.js";
+import { Start } from "../parts/start.js";
+import { Through } from "../parts/through.js";
+import { Walk } from "../parts/walk.js";
+import { busy, draw, give_up } from "../runs.js";
+import { say } from "../words.js";
+
+export function Draw({ state }) {
+  const { form, about, run, held, shown: look, language } = state;
+  const { model } = form;
+  const emphasis = form.other.emphasis;
+  const send = (event) => {
+    event.preventDefault();
+    draw();
+  };
+  const last = run?.job?.settings?.seed ?? null;
+  return html`
+    <div class="draw">
+      <form class="form" onSubmit=${send} autocomplete="off" novalidate>
+        <section aria-label=${say("words")}>
+          <${Prompt} id="prompt" label=${say("prompt")} hint=${say("prompt_hint")} value=${form.prompt} autofocus
+            ...${{ model, emphasis }} onInput=${(prompt) => write({ prompt })} />
+          <${Prompt} id="negative" label=${say("negative")} hint=${say("negative_hint")} value=${form.negative} negative
+            ...${{ model, emphasis }} onInput=${(negative) => write({ negative })} />
+          <div class="go">
+            ${busy(run)
+              ? html`<button type="button" key="stop" class="button main" onClick=${give_up}>${say("cancel")}</button><kbd>Esc</kbd>`
+              : html`<button type="submit" key="go" class="button main">${say("draw")}</button><kbd>Ctrl + Enter</kbd>`}
+          </div>
+        </section>
+        <${Walk} ...${{ form, about, look, run }} />
+        <${Noise} ...${{ form, about, last }} />
+        <${Start} ...${{ form, look }} />
+        <${Other} other=${form.other} />
+      </form>
+      <${Stage} run=${run} held=${held} />
+      ${run?.state === "done" && html`
+        <${Through} id=${run.id} other=${held && held.id !== run.id ? held.id : null} open=${state.through}
+          ...${{ language, look }} />`}
+    </div>
+  `;
+}
+
+function Other({ other }) {
+  const names = Object.keys(other);
+  if (!names.length) return null;
+  const text = names.map((name) => `${name} ${JSON.stringify(other[name])}`).join(", ");
+  return html`
+    <p class="note">${say("other", { text })}
+      <button type="button" class="plain" onClick=${() => write({ other: {} })}>${say("other_drop")}</button>
+    </p>
+  `;
+}
