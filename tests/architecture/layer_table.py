@@ -55,12 +55,16 @@ LIBRARIES: dict[str, set[str]] = {
     "weights.hub": {"huggingface_hub"},
     "tasks.depth": {"torch", "numpy", "PIL", "transformers"},
     "places": {"yaml"},
+    "watch.plots": {"matplotlib"},
+    "train.methods": {"torch", "numpy", "PIL", "accelerate"},
 }
 ONLY_WHERE_USED = {
+    "accelerate",
     "huggingface_hub",
     "transformers",
     "yaml",
     "instant_clip_tokenizer",
+    "matplotlib",
 }  # imported inside the function that needs them
 
 

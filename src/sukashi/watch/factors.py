@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -91,6 +91,14 @@ def fit(vae: VAE, pictures: int = PICTURES, first: int = 0) -> Factors:
     r2, error = quality(ones.double() @ found, colours.double())
     rows = [[round(float(value), 4) for value in row] for row in found]
     return Factors(rows[:-1], rows[-1], f"fitted on {pictures} pictures of kirie's world", r2, error)
+
+
+def measured(factors: Factors, vae: VAE, pictures: int = PICTURES, first: int = 100_000) -> Factors:
+    """The same numbers, with what they explain of pictures of kirie's world that nothing was fitted on."""
+    latents, colours = pairs(vae, pictures, first)
+    guess = latents @ torch.tensor(factors.rows) + torch.tensor(factors.bias)
+    r2, error = quality(guess, colours)
+    return replace(factors, r2=r2, error=error)
 
 
 def pairs(vae: VAE, pictures: int, first: int) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,13 @@ from sukashi.prompts.table import TokenTable, token_tables
 from sukashi.run import Result, Run
 from sukashi.tasks.driving import Show
 from sukashi.tasks.replaying import TASKS
+from sukashi.watch.attention import attention as attentive
+from sukashi.watch.blocks import Block
+from sukashi.watch.maps import Maps
+from sukashi.watch.networks import blocks_of
 from sukashi.watch.previews import Preview, preview
+from sukashi.watch.schedule import Training, Walk, training
+from sukashi.watch.words import shown, spelled_by
 
 if TYPE_CHECKING:
     from sukashi.pipeline import Pipeline, Prompt
@@ -82,9 +88,13 @@ class Recording:
     seconds: Sequence[float]  # of each step
     starts: Sequence[int]  # the step at which each pass begins
     tokens: Mapping[str, Sequence[TokenTable]]  # by side, of picture 0: a table for each text encoder and prompt
+    rows: Mapping[str, Sequence[Sequence[dict[str, Any]]]]  # by side: of each of those tables what ``words.shown`` says
     embedding: Mapping[str, Tensor]  # by side: (T, D), what the U-Net is told of picture 0 to begin with
+    blocks: Sequence[Block]  # of the U-Net, timed apart from the run
+    walk: Walk  # the levels that were visited
+    training: Training  # the noise that the model was trained with
     preview: Preview | None = None
-    attention: Any = None  # ``watch.attention.Maps`` where they were asked for
+    attention: Sequence[Maps] = ()  # of each picture of the batch, where they were asked for
     notes: Sequence[str] = field(default=())  # of the watching; those of the run are in ``result.notes``
 
     def __len__(self) -> int:
@@ -113,16 +123,17 @@ def record(
     prompt: Prompt = "",
     *,
     task: str = "text-to-image",
-    attention: bool = True,
+    attention: bool | str = True,
     previews: str = "linear",
     show: Show = iter,
     **options: Any,
 ) -> Recording:
     """Run a task and keep everything. Options are those of the task (``sukashi.tasks``) and the fields of ``Settings``.
 
-    ``previews`` is 'linear', 'vae', 'none' or the file of a TAESD; ``show`` iterates the run, as a progress bar does.
-    The picture is the one that is drawn without recording. Raises ValueError for a task that does not exist or draws
-    more than one run side by side ("grid"), and what the task raises.
+    ``attention`` also watches the cross-attention ("sum", "steps" or "all" say how much is kept, see
+    ``watch.attention``; True is "steps"); ``previews`` is 'linear', 'vae', 'none' or the file of a TAESD; ``show``
+    iterates the run, as a progress bar does. The picture is the one that is drawn without recording. Raises ValueError
+    for a task that does not exist or draws more than one run side by side ("grid"), and what the task raises.
     """
     if task not in TASKS or task == "grid":
         known = ", ".join(name for name in TASKS if name != "grid")
@@ -131,8 +142,11 @@ def record(
     shown = preview(pipe, previews, notes)
     recorder = Recorder(show)
     draw: Callable[..., Result] = TASKS[task]
-    result = draw(pipe, prompt, show=recorder, **options)
+    watched = None if not attention else attentive(pipe, keep="steps" if attention is True else attention)
+    result = draw(watched or pipe, prompt, show=recorder, **options)
+    height, width = (side * pipe.vae.config.factor for side in result.latents.shape[2:])
     told = said(pipe, prompt, options.get("negative_prompt"), result)
+    tokens = {side: tables(pipe, text, result) for side, text in told.items()}
     return Recording(
         result=result,
         family=pipe.parts.family.title,
@@ -140,11 +154,21 @@ def record(
         steps=recorder.steps,
         seconds=recorder.seconds,
         starts=recorder.starts,
-        tokens={side: tables(pipe, text, result) for side, text in told.items()},
+        tokens=tokens,
+        rows={side: rows(pipe, found, result) for side, found in tokens.items()},
         embedding={side: embedded(pipe, text, result) for side, text in told.items()},
+        blocks=blocks_of(pipe, width=width, height=height, repeat=1),
+        walk=Walk(result.sampler, result.grid, len(recorder.steps), result.calls, visited(recorder)),
+        training=training(pipe.published.schedule),
         preview=shown,
+        attention=watched.maps if watched else (),
         notes=notes,
     )
+
+
+def visited(recorder: Recorder) -> list[Level]:
+    """The levels of all passes."""
+    return [level for levels in recorder.levels for level in levels]
 
 
 def said(pipe: Pipeline, prompt: Prompt, negative: Any, result: Result) -> dict[str, str | Conditioning | None]:
@@ -164,6 +188,14 @@ def tables(pipe: Pipeline, text: str | Conditioning | None, result: Result) -> l
     options: dict[str, Any] = {"emphasis": request.emphasis, "truncate": request.truncate}
     encoders = range(len(pipe.parts.text_encoders))
     return [table for k in encoders for table in token_tables(pipe, text or "", encoder=k, **options)]
+
+
+def rows(pipe: Pipeline, found: Sequence[TokenTable], result: Result) -> list[list[dict[str, Any]]]:
+    """Every row of the context that each table stands for, with start, end and padding, and the nearest other words."""
+    request = result.requests[0]
+    how: dict[str, Any] = {"emphasis": request.emphasis, "truncate": request.truncate}
+    texts = [(table.encoder, spelled_by(pipe, table.prompt, encoder=table.encoder, **how)) for table in found]
+    return [shown(pipe, text, encoder=encoder) for encoder, text in texts]
 
 
 def embedded(pipe: Pipeline, text: str | Conditioning | None, result: Result) -> Tensor:
