@@ -50,11 +50,22 @@ class Run:
     """A loop over steps with checkpoints: ``for step, spent in run`` trains from where ``path`` left off.
 
     ``parts`` (modules and optimisers by name) are restored from the checkpoint at the start and saved every
-    ``save_every`` seconds and at the end, to a temporary file first.
+    ``save_every`` seconds (or ``save_steps`` steps) and at the end, to a temporary file first. Of several processes
+    that train together only one ``writes``.
     """
 
-    def __init__(self, path: Path, budget: Budget, parts: dict[str, Any], *, save_every: float = 180.0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        budget: Budget,
+        parts: dict[str, Any],
+        *,
+        save_every: float = 180.0,
+        save_steps: int = 0,
+        writes: bool = True,
+    ) -> None:
         self.path, self.budget, self.parts, self.save_every = path, budget, parts, save_every
+        self.save_steps, self.writes = save_steps, writes
         self.step, self.seconds = 0, 0.0
         if path.exists():
             saved = torch.load(path, map_location="cpu", weights_only=True)
@@ -70,7 +81,7 @@ class Run:
             yield self.step, spent
             now = time.monotonic()
             self.step, self.seconds, last, unsaved = self.step + 1, self.seconds + now - last, now, True
-            if now - saved >= self.save_every:
+            if now - saved >= self.save_every or (self.save_steps and self.step % self.save_steps == 0):
                 self.save()
                 saved, unsaved = now, False
         if unsaved:
@@ -78,6 +89,8 @@ class Run:
 
     def save(self) -> None:
         """Write the checkpoint; the old one stays whole until the new one is."""
+        if not self.writes:
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self.path.with_suffix(".part")
         state = {name: part.state_dict() for name, part in self.parts.items()}

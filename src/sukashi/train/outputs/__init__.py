@@ -1,0 +1,1 @@
+"""What training writes: files in the formats of the field, each loaded again after writing and compared."""
