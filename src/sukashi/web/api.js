@@ -18,28 +18,32 @@ async function ask(path, { method = "GET", body, query = {} } = {}) {
 }
 
 function sentence(told) {
-  const said = told?.error ?? told?.detail;
-  if (Array.isArray(said)) return said.map((each) => each.msg).join("; ");
-  return typeof said === "object" ? said?.message : said;
+  const said = told?.error?.message ?? told?.error ?? told?.detail;
+  return typeof said === "string" ? said : null;
 }
 
-export const about = () => ask("about");
+export const about = (model) => ask("about", { query: { model } });
 export const tokens = (body) => ask("tokens", { method: "POST", body });
 export const schedule = (body) => ask("schedule", { method: "POST", body });
 export const submit = (body) => ask("jobs", { method: "POST", body });
 export const job = (id) => ask(`jobs/${encodeURIComponent(id)}`);
 export const jobs = (query) => ask("jobs", { query });
 export const cancel = (id) => ask(`jobs/${encodeURIComponent(id)}`, { method: "DELETE" });
-export const see = (id) => ask(`jobs/${encodeURIComponent(id)}/see`);
+export const see = (id, k = 0) => ask(`jobs/${encodeURIComponent(id)}/see`, { query: { k } });
 export const read = (picture) => ask("read", { method: "POST", body: { picture } });
 export const diff = (a, b) => ask("diff", { method: "POST", body: { a, b } });
+
+// A finished picture: its address for the browser, and its name for the server's own routes.
 export const picture = (id, k = 0) => new URL(`jobs/${encodeURIComponent(id)}/images/${k}.png`, root).href;
+export const name_of = (id, k = 0) => `/api/jobs/${id}/images/${k}.png`;
 
-const EVENTS = ["queued", "step", "done", "failed", "cancelled"];
+const EVENTS = ["queued", "step", "image", "done", "failed", "cancelled"];
 
-// Follow a job: `hear(name, data)` for each event; returns a function that stops listening.
+// Follow a job: `hear(name, data)` for each event; returns a function that stops listening. A connection that breaks is
+// taken up again by the browser, and the server begins with where the job is.
 export function events(id, hear) {
   const source = new EventSource(new URL(`jobs/${encodeURIComponent(id)}/events`, root));
   for (const name of EVENTS) source.addEventListener(name, (event) => hear(name, JSON.parse(event.data)));
+  source.onerror = () => source.readyState === EventSource.CLOSED && hear("failed", { error: "the server ended the connection" });
   return () => source.close();
 }

@@ -97,7 +97,15 @@ function listen() {
 change({ form: remembered_form() });
 dress();
 const root = document.getElementById("page");
-watch((state) => render(html`<${Page} state=${state} />`, root));
+let due = false;
+watch(() => {
+  if (due) return; // changes made together are shown together, and never while something is being shown
+  due = true;
+  queueMicrotask(() => {
+    due = false;
+    render(html`<${Page} state=${current()} />`, root);
+  });
+});
 listen();
 go();
 api.about().then((about) => change({ about }), fail);

@@ -5,10 +5,13 @@ import { settings_of } from "./form.js";
 import { change, current, fail } from "./store.js";
 import { say } from "./words.js";
 
-// A run is {id, state: "queued" | "drawing" | "done" | "failed" | "cancelled", i, n, preview, shown, job}.
+// A run is {id, state, ahead, i, n, k, count, preview, shown, job}: the state "queued", "drawing", "done", "failed" or
+// "cancelled"; step i of n of picture k of count; which of them is shown; and the server's job once it is done.
 let stop = () => {};
 
 export const busy = (run) => run?.state === "queued" || run?.state === "drawing";
+
+const fresh = (id) => ({ id, state: "queued", ahead: 0, i: 0, n: 0, k: 0, count: 1, preview: null, shown: 0, job: null });
 
 const put = (patch) => change(({ run }) => ({ run: { ...run, ...patch } }));
 
@@ -16,6 +19,7 @@ export async function draw() {
   const { form, about, run } = current();
   if (busy(run)) return;
   change({ error: "", said: say("said_began") });
+  document.querySelector(".stage")?.scrollIntoView({ block: "nearest", behavior: "smooth" });
   await begin(request_of(form, about));
 }
 
@@ -29,7 +33,7 @@ function request_of(form, about) {
 
 export async function begin(request) {
   stop();
-  change({ run: { id: null, state: "queued", i: 0, n: 0, preview: null, shown: 0, job: null } });
+  change({ run: fresh(null) });
   try {
     const { id } = await api.submit(request);
     put({ id });
@@ -44,20 +48,23 @@ export async function begin(request) {
 // Resolves with the finished job, or null where it was not finished.
 function follow(id) {
   return new Promise((resolve) => {
-    stop = api.events(id, async (name, data) => {
+    stop = api.events(id, (name, data) => {
       if (current().run?.id !== id) return;
       if (name === "queued") put({ ahead: data.ahead ?? 0 });
-      if (name === "step") put({ state: "drawing", i: data.i, n: data.n, preview: data.preview ?? current().run.preview });
+      if (name === "step") {
+        const { i, n, k, count, preview } = data;
+        put({ state: "drawing", i, n, k, count, preview: preview ?? current().run.preview });
+      }
       if (name === "done") {
         stop();
-        put({ state: "done", job: await api.job(id) });
+        put({ state: "done", job: data });
         change({ said: say("said_done") });
-        resolve(current().run.job);
+        resolve(data);
       }
       if (name === "failed" || name === "cancelled") {
         stop();
         put({ state: name });
-        if (name === "failed") fail(data.error ?? data.detail);
+        if (name === "failed") fail(data.error?.message ?? data.error);
         change({ said: say(name === "failed" ? "said_failed" : "said_cancelled") });
         resolve(null);
       }
@@ -76,8 +83,7 @@ export async function open(id) {
   stop();
   try {
     const job = await api.job(id);
-    const over = job.state === "done";
-    change({ run: { id, state: over ? "done" : job.state, i: 0, n: 0, preview: null, shown: 0, job } });
+    change({ run: { ...fresh(id), state: job.state, job } });
     if (job.state === "queued" || job.state === "running") {
       put({ state: "queued", job: null });
       follow(id);

@@ -1,10 +1,18 @@
 // The first noise: its seed, its size, and how many pictures begin from it.
 
 import { html } from "../vendor/preact-htm.js";
+import * as api from "../api.js";
 import { model_of, write } from "../form.js";
+import { change, fail } from "../store.js";
 import { say } from "../words.js";
 import { Choice, Number as Field } from "./fields.js";
 import { Icon } from "./icons.js";
+
+// A model says what it suggests once it is loaded, which asking for it brings about.
+function choose(model) {
+  write({ model });
+  api.about(model).then((about) => change({ about }), fail);
+}
 
 export function Noise({ form, about, last }) {
   const model = model_of(about, form.model);
@@ -14,7 +22,7 @@ export function Noise({ form, about, last }) {
     <section aria-label=${say("noise")}>
       <h2>${say("noise")}</h2>
       ${about?.models.length > 1 && html`
-        <${Choice} id="model" label=${say("model")} value=${model.name} onChange=${(value) => write({ model: value })}
+        <${Choice} id="model" label=${say("model")} value=${model.name} onChange=${choose}
           options=${about.models} />`}
       <div>
         <label for="seed">${say("seed")}</label>

@@ -63,7 +63,7 @@ function Chips({ id, table }) {
 
 function Chip({ token }) {
   const word = token.piece.endsWith("</w>");
-  const kinds = ["chip", !word && "on", token.weight !== 1 && "more", token.chunk === null && "gone"];
+  const kinds = ["chip", !word && "on", token.weight !== 1 && "weighted", token.chunk === null && "gone"];
   const title = say("token_title", { id: token.id, position: token.position ?? "–", norm: token.norm?.toFixed(2) ?? "–" });
   return html`
     <li class=${kinds.filter(Boolean).join(" ")} title=${title}>

@@ -13,7 +13,7 @@ import { Scene } from "./scene.js";
 export function Stage({ run, held }) {
   const beside = held && held.id !== run?.id;
   return html`
-    <div class="stage" aria-label=${say("stage")} role="region">
+    <div class=${beside ? "stage two" : "stage"} aria-label=${say("stage")} role="region">
       <div class="frames">
         ${beside && html`<${Hole} url=${api.picture(held.id)} job=${held} />`}
         ${run?.state === "done"
@@ -32,11 +32,11 @@ export const Hole = ({ url, job, alt }) => html`
   <div class="hole"><img src=${url} alt=${alt ?? job?.settings?.prompt ?? ""} /></div>
 `;
 
-const Steps = ({ run: { i, n, ahead } }) => html`
+const Steps = ({ run: { i, n, k, count, ahead } }) => html`
   <div class="steps">
     <progress max=${n || 1} value=${i} aria-label=${say("progress")} />
     <p class="line">
-      <span>${n ? say("step_of", { i, n }) : ahead ? say("ahead", { n: ahead }) : say("waiting")}</span>
+      <span>${n && count > 1 && `${say("picture_n", { n: k + 1 })} · `}${n ? say("step_of", { i, n }) : ahead ? say("ahead", { n: ahead }) : say("waiting")}</span>
       <span><kbd>Esc</kbd> ${say("cancels")}</span>
     </p>
   </div>
@@ -44,11 +44,11 @@ const Steps = ({ run: { i, n, ahead } }) => html`
 
 function Caption({ run, held }) {
   const { job, shown } = run;
-  const { settings } = job;
+  const { settings, count } = job;
   return html`
-    ${settings.count > 1 && html`
+    ${count > 1 && html`
       <div class="several" role="group" aria-label=${say("several")}>
-        ${Array.from({ length: settings.count }, (_, k) => html`
+        ${Array.from({ length: count }, (_, k) => html`
           <button key=${k} type="button" aria-pressed=${k === shown} aria-label=${say("picture_n", { n: k + 1 })}
             onClick=${() => change({ run: { ...run, shown: k } })}><img src=${api.picture(run.id, k)} alt="" /></button>`)}
       </div>`}
@@ -64,7 +64,7 @@ function Caption({ run, held }) {
 export function Facts({ job, k = 0 }) {
   const { settings, sampler, grid, seconds } = job;
   const facts = [
-    settings.seed !== null && say("fact_seed", { n: settings.seed + k }),
+    say("fact_seed", { n: job.images?.[k]?.seed ?? settings.seed }),
     say("fact_steps", { n: settings.steps ?? "–" }),
     [sampler ?? settings.sampler, grid ?? settings.grid].filter(Boolean).join(" · "),
     say("fact_guidance", { n: settings.guidance ?? "–" }),
@@ -76,7 +76,7 @@ export function Facts({ job, k = 0 }) {
 
 function Actions({ run, held }) {
   const { id, job, shown } = run;
-  const seed = job.settings.seed + shown;
+  const seed = job.images[shown].seed;
   const from_this = async () => {
     const picture = await fetched(api.picture(id, shown), `${id}.png`).catch(fail);
     if (picture) write({ picture, mask: null });

@@ -5,34 +5,40 @@ import * as api from "../api.js";
 import { change, remember } from "../store.js";
 import { say } from "../words.js";
 
-const keep = new Map(); // views by the id of their run: they are large, and do not change
+const keep = new Map(); // views by their picture: they are large, and do not change
 
-async function view_of(id) {
-  if (!keep.has(id)) {
-    const view = await api.see(id);
+async function view_of(id, k) {
+  const name = api.name_of(id, k);
+  if (!keep.has(name)) {
+    const view = await api.see(id, k);
     if (keep.size > 3) keep.delete(keep.keys().next().value);
-    keep.set(id, view);
+    keep.set(name, view);
   }
-  return keep.get(id);
+  return keep.get(name);
 }
 
-export function Through({ id, other = null, language, look, open }) {
+export function Through({ id, k = 0, other = null, language, look, open }) {
   const place = useRef();
+  const cursor = useRef({}); // where the reader was, so that another language or light changes nothing else
   const [state, setState] = useState("");
   useEffect(() => {
     if (!open) return;
     let late = false;
+    let shown = null;
     const show = async () => {
       setState(say("through_wait"));
-      const [{ see }, view, compare] = await Promise.all([import("../see.js"), view_of(id), other && view_of(other)]);
+      const [{ see }, view, compare] = await Promise.all([import("../see.js"), view_of(id, k), other && view_of(other, 0)]);
       if (late) return;
       setState("");
-      place.current.replaceChildren();
-      see(place.current, view, { language, compare: compare || undefined });
+      shown = see(place.current, view, { language, compare, state: cursor.current });
     };
     show().catch((error) => late || setState(error.message));
-    return () => (late = true);
-  }, [id, other, language, look, open]);
+    return () => {
+      late = true;
+      cursor.current = shown?.store.get?.() ?? {};
+      shown?.destroy();
+    };
+  }, [id, k, other, language, look, open]);
   const toggle = () => {
     remember("through", !open);
     change({ through: !open });
@@ -44,7 +50,7 @@ export function Through({ id, other = null, language, look, open }) {
       <button type="button" class="button" aria-expanded=${open} onClick=${toggle}>
         ${say(open ? "through_close" : "through_open")}</button>
       <p class="note" role="status">${open && state}</p>
-      <div class="see" ref=${place} hidden=${!open} />
+      <div class="seen" ref=${place} hidden=${!open} />
     </section>
   `;
 }

@@ -22,12 +22,12 @@ export function Compare({ state }) {
   return html`
     <h2>${say("compare_title")}</h2>
     <p class="note">${say(same ? "same_noise" : "other_noise", { n: one.settings.seed })}</p>
-    <div class="sides">${jobs.map((job, k) => html`<${Side} key=${job.id} job=${job} name=${"AB"[k]} />`)}</div>
-    <${Asked} one=${one} two=${two} />
-    <${Difference} a=${api.picture(a)} b=${api.picture(b)} />
-    <div class="through-pair">
-      <${Through} id=${a} other=${b} open=${state.through} language=${state.language} look=${state.shown} />
+    <div class="sides">
+      ${jobs.map((job, k) => html`<${Side} key=${job.id} job=${job} name=${"AB"[k]} />`)}
+      <${Difference} a=${api.name_of(a)} b=${api.name_of(b)} />
     </div>
+    <${Asked} one=${one} two=${two} />
+    <${Through} id=${a} other=${b} open=${state.through} language=${state.language} look=${state.shown} />
   `;
 }
 

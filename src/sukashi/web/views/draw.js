@@ -19,31 +19,31 @@ export function Draw({ state }) {
     event.preventDefault();
     draw();
   };
-  const last = run?.job?.settings?.seed ?? null;
+  const last = run?.job?.images?.[run.shown]?.seed ?? null;
   return html`
-    <div class="draw">
-      <form class="form" onSubmit=${send} autocomplete="off" novalidate>
-        <section aria-label=${say("words")}>
-          <${Prompt} id="prompt" label=${say("prompt")} hint=${say("prompt_hint")} value=${form.prompt} autofocus
-            ...${{ model, emphasis }} onInput=${(prompt) => write({ prompt })} />
-          <${Prompt} id="negative" label=${say("negative")} hint=${say("negative_hint")} value=${form.negative} negative
-            ...${{ model, emphasis }} onInput=${(negative) => write({ negative })} />
-          <div class="go">
-            ${busy(run)
-              ? html`<button type="button" key="stop" class="button main" onClick=${give_up}>${say("cancel")}</button><kbd>Esc</kbd>`
-              : html`<button type="submit" key="go" class="button main">${say("draw")}</button><kbd>Ctrl + Enter</kbd>`}
-          </div>
-        </section>
+    <form class="draw" onSubmit=${send} autocomplete="off" novalidate>
+      <section class="words" aria-label=${say("words")}>
+        <${Prompt} id="prompt" label=${say("prompt")} hint=${say("prompt_hint")} value=${form.prompt} autofocus
+          ...${{ model, emphasis }} onInput=${(prompt) => write({ prompt })} />
+        <${Prompt} id="negative" label=${say("negative")} hint=${say("negative_hint")} value=${form.negative} negative
+          ...${{ model, emphasis }} onInput=${(negative) => write({ negative })} />
+        <div class="go">
+          ${busy(run)
+            ? html`<button type="button" key="stop" class="button main" onClick=${give_up}>${say("cancel")}</button><kbd>Esc</kbd>`
+            : html`<button type="submit" key="go" class="button main">${say("draw")}</button><kbd>Ctrl + Enter</kbd>`}
+        </div>
+      </section>
+      <${Stage} run=${run} held=${held} />
+      <div class="rest">
         <${Walk} ...${{ form, about, look, run }} />
         <${Noise} ...${{ form, about, last }} />
         <${Start} ...${{ form, look }} />
         <${Other} other=${form.other} />
-      </form>
-      <${Stage} run=${run} held=${held} />
-      ${run?.state === "done" && html`
-        <${Through} id=${run.id} other=${held && held.id !== run.id ? held.id : null} open=${state.through}
-          ...${{ language, look }} />`}
-    </div>
+      </div>
+    </form>
+    ${run?.state === "done" && html`
+      <${Through} id=${run.id} k=${run.shown} other=${held && held.id !== run.id ? held.id : null} open=${state.through}
+        ...${{ language, look }} />`}
   `;
 }
 

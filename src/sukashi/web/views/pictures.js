@@ -10,7 +10,7 @@ const PAGE = 24;
 export function Pictures() {
   const [search, setSearch] = useState("");
   const [jobs, setJobs] = useState(null);
-  const [more, setMore] = useState(false);
+  const [next, setNext] = useState(null);
   const [chosen, setChosen] = useState([]); // ids of up to two runs to compare
   const asked = useRef(0); // so that a late answer to an older question is dropped
   const load = async (before) => {
@@ -19,7 +19,7 @@ export function Pictures() {
       const page = await api.jobs({ search, limit: PAGE, before });
       if (mine !== asked.current) return;
       setJobs((had) => [...(before ? had : []), ...page.jobs]);
-      setMore(page.jobs.length === PAGE);
+      setNext(page.next);
     } catch (error) {
       fail(error);
     }
@@ -45,9 +45,9 @@ export function Pictures() {
       ${jobs?.map((job) => html`
         <li class="card" key=${job.id}><${Card} job=${job} chosen=${chosen.includes(job.id)} onChoose=${choose} /></li>`)}
     </ul>
-    ${more && html`
+    ${next && html`
       <p class="more">
-        <button type="button" class="button" onClick=${() => load(jobs.at(-1).id)}>${say("more")}</button>
+        <button type="button" class="button" onClick=${() => load(next)}>${say("more")}</button>
       </p>`}
   `;
 }

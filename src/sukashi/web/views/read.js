@@ -75,8 +75,8 @@ function Found({ read, run, about }) {
       <div class="sides">
         <figure><${Hole} url=${picture.url} alt=${picture.name} /></figure>
         <figure><${Hole} url=${api.picture(again)} alt=${say("read_again")} /></figure>
-      </div>
-      <${Difference} a=${picture.url} b=${api.picture(again)} />`}
+        <${Difference} a=${picture.url} b=${api.name_of(again)} />
+      </div>`}
   `;
 }
 
