@@ -22,7 +22,8 @@ export function write(patch) {
 }
 
 export function model_of(about, name) {
-  return about?.models.find((model) => model.name === name) ?? about?.models[0];
+  const called = (wanted) => about?.models.find((model) => model.name === wanted);
+  return called(name) ?? called(about?.model) ?? about?.models[0];
 }
 
 // A number of the form, or what the model suggests.
@@ -51,18 +52,20 @@ export function settings_of(form, about) {
   return settings;
 }
 
-// The share of the steps that a moment stands for, or null where it is given in another way.
+// The share of the steps that a moment stands for, or null where the form cannot show it. A fraction is the whole step
+// it falls into, as in sukashi.guidance.switch.
 export function part_of(value, steps, otherwise) {
   if (value === null || value === undefined) return otherwise;
-  if (typeof value === "number") return Math.min(1, Math.max(0, value));
-  const step = /^step (\d+)$/.exec(value);
-  return step ? Math.min(1, Number(step[1]) / steps) : null;
+  const step = typeof value === "number" ? Math.floor(value * steps) : Number(/^step (\d+)$/.exec(value)?.[1]);
+  return step >= 0 && step <= steps ? step / steps : null;
 }
+
+export const known_model = (about, name) => (about?.models.some((model) => model.name === name) ? name : null);
 
 // The form that asks for the settings of a run again.
 export function form_from(settings, { model, about, options = {} }) {
   const known = new Set(["prompt", "negative_prompt", "sampler", "grid", "count", ...NUMBERS]);
-  const form = { ...blank, model: model ?? current().form.model, count: 1 };
+  const form = { ...blank, model: known_model(about, model) ?? current().form.model, count: 1 };
   for (const name of ["sampler", "grid", ...NUMBERS]) form[name] = settings[name] ?? "";
   form.prompt = settings.prompt ?? "";
   form.negative = settings.negative_prompt ?? "";
@@ -72,7 +75,7 @@ export function form_from(settings, { model, about, options = {} }) {
     form.window = window;
     known.add("negative_start").add("negative_stop");
   }
-  const unset = current().about?.blank ?? {};
+  const unset = about?.blank ?? {};
   for (const [name, value] of Object.entries(settings)) {
     const same = JSON.stringify(value) === JSON.stringify(unset[name] ?? null);
     if (!known.has(name) && !same) form.other[name] = value;

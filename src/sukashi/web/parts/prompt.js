@@ -6,18 +6,18 @@ import { say } from "../words.js";
 
 const PAUSE = 180; // milliseconds without a key before the tokens are asked for
 
-export function Prompt({ id, label, hint, value, model, emphasis, negative, autofocus, onInput }) {
+export function Prompt({ id, label, hint, value, model, emphasis, truncate, negative, autofocus, onInput }) {
   const [table, setTable] = useState(null);
   const area = useRef();
   useEffect(() => {
     if (!value.trim()) return void setTable(null);
     let late = false;
     const timer = setTimeout(async () => {
-      const found = await api.tokens({ prompt: value, model: model || null, emphasis }).catch(() => null);
+      const found = await api.tokens({ prompt: value, model: model || null, emphasis, truncate }).catch(() => null);
       if (!late) setTable(found);
     }, PAUSE);
     return () => ((late = true), clearTimeout(timer));
-  }, [value, model, emphasis]);
+  }, [value, model, emphasis, truncate]);
   useLayoutEffect(() => grow(area.current), [value]);
   useEffect(() => void (autofocus && innerWidth > 760 && area.current.focus()), []);
 

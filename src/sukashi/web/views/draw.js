@@ -14,7 +14,7 @@ import { say } from "../words.js";
 export function Draw({ state }) {
   const { form, about, run, held, shown: look, language } = state;
   const { model } = form;
-  const emphasis = form.other.emphasis;
+  const { emphasis, truncate } = form.other;
   const send = (event) => {
     event.preventDefault();
     draw();
@@ -24,9 +24,9 @@ export function Draw({ state }) {
     <form class="draw" onSubmit=${send} autocomplete="off" novalidate>
       <section class="words" aria-label=${say("words")}>
         <${Prompt} id="prompt" label=${say("prompt")} hint=${say("prompt_hint")} value=${form.prompt} autofocus
-          ...${{ model, emphasis }} onInput=${(prompt) => write({ prompt })} />
+          ...${{ model, emphasis, truncate }} onInput=${(prompt) => write({ prompt })} />
         <${Prompt} id="negative" label=${say("negative")} hint=${say("negative_hint")} value=${form.negative} negative
-          ...${{ model, emphasis }} onInput=${(negative) => write({ negative })} />
+          ...${{ model, emphasis, truncate }} onInput=${(negative) => write({ negative })} />
         <div class="go">
           ${busy(run)
             ? html`<button type="button" key="stop" class="button main" onClick=${give_up}>${say("cancel")}</button><kbd>Esc</kbd>`

@@ -2,7 +2,7 @@
 
 import { html, useState } from "../vendor/preact-htm.js";
 import * as api from "../api.js";
-import { form_from, settings_of } from "../form.js";
+import { form_from, known_model, settings_of } from "../form.js";
 import { Difference } from "../parts/difference.js";
 import { Drop, picture_of } from "../parts/drop.js";
 import { Hole } from "../parts/stage.js";
@@ -38,6 +38,7 @@ function Found({ read, run, about }) {
   const [waiting, setWaiting] = useState(false);
   const settings = told?.settings;
   const form = settings && form_from(settings, { ...told, about });
+  const alone = !told?.task || ["text-to-image", "two-pass"].includes(told.task); // drawn from words, not from a picture
   const use = () => {
     change({ form });
     location.hash = "#/";
@@ -48,7 +49,8 @@ function Found({ read, run, about }) {
   };
   const replay = async () => {
     setWaiting(true);
-    const job = await begin({ ...settings_of(form, about), model: told.model ?? null, task: "text-to-image" });
+    const model = known_model(about, told.model) ?? form.model;
+    const job = await begin({ ...told.options, ...settings_of(form, about), model: model || null, task: told.task ?? undefined });
     setWaiting(false);
     if (job) change(({ read: now }) => (now?.picture === picture ? { read: { ...now, again: job.id } } : {}));
   };
@@ -63,10 +65,11 @@ function Found({ read, run, about }) {
         ${told && html`
           <div class="actions">
             ${settings && html`<button type="button" class="button" onClick=${use}>${say("read_use")}</button>`}
-            ${settings && html`
+            ${settings && alone && html`
               <button type="button" class="button" disabled=${busy(run)} onClick=${replay}>${say("read_replay")}</button>`}
             <button type="button" class="button" onClick=${begin_from}>${say("from_this")}</button>
           </div>`}
+        ${settings && !alone && html`<p class="note">${say("read_not_alone", { task: told.task })}</p>`}
         ${waiting && run?.n > 0 && html`<p class="note">${say("step_of", run)}</p>`}
       </div>
     </div>

@@ -8,7 +8,7 @@ export default {
   token_title: "ID {id}、位置 {position}、ベクトルの長さ {norm}",
   cancel: "中止", cancels: "で中止",
   walk: "ノイズの道のり", calls: "U-Net {n} 回", sampler: "サンプラー", grid: "刻み方",
-  as_model: "モデルのおすすめ", as_sampler: "サンプラーのおすすめ", curve: "{steps} ステップのノイズの割合",
+  as_model: "モデルの既定", as_sampler: "サンプラーの既定", curve: "{steps} ステップのノイズの割合",
   steps: "ステップ数", guidance: "ガイダンス",
   window: "ネガティブプロンプトが効く区間", window_from: "ネガティブプロンプトの始まり", window_to: "ネガティブプロンプトの終わり",
   window_step: "{steps} ステップ中 {step} の後", skipped: "実行しない区間。ここまで画像にノイズを加えます",
@@ -46,6 +46,7 @@ export default {
   diff: "最大の差は 255 中 {largest}、平均 {mean}、PSNR {psnr} dB。", diff_picture: "異なるところ",
   read_drop: "画像を選ぶか落とすと、作り方を読み取ります", read_found: "画像に書かれていること",
   read_nothing: "作り方は書かれていません", read_use: "この設定を使う", read_replay: "もう一度描いて比べる",
+  read_not_alone: "ほかの画像から作られていますが（{task}）、元の画像は含まれていないため、このファイルだけでは描き直せません。",
   read_again: "元の画像と、描き直した画像", drop_here: "ここで放すと画像を読み取ります",
   said_began: "描いています。", said_done: "画像ができました。", said_failed: "失敗しました。", said_cancelled: "中止しました。",
 };
