@@ -45,8 +45,9 @@ export function see(root, view, { language = "en", compare = null, keyboard = "i
   const page = h("article", { class: `see${compare ? " see-compare" : ""}`, lang: language, "aria-label": say("view") },
     h("header", { class: "see-head" }, views.map((one, k) => heading(one, views.length > 1 ? say(k ? "second" : "first") : null, say))),
     transport(store, views, count, say),
-    h("div", { class: "see-first" }, picturePanel(store, views, say), tokensPanel(store, views, say)),
-    curves.element, networkPanel(store, views, say), schedule.element, embeddingPanel(views, say), settingsPanel(views, say));
+    h("div", { class: "see-first" }, picturePanel(store, views, say),
+      h("div", {}, tokensPanel(store, views, say), embeddingPanel(views, say))),
+    curves.element, networkPanel(store, views, say), schedule.element, settingsPanel(views, say));
   root.replaceChildren(page);
   const stops = [player(store, count), keys(root, store, count, keyboard === "page")];
   return {

@@ -26,7 +26,12 @@ export function chart({ title, about, xs, lines, log, range, mark, where, choose
     if (cells[k]) cells[k].lastChild.textContent = index === null ? "" : number(line.values[index], 3);
   });
   const home = () => nearest(xs, where());
-  const ink = (name) => () => getComputedStyle(element).getPropertyValue(`--see-${name}`).trim() || "#888";
+  const probe = h("span", { hidden: true }); // what a colour is, light or dark, only a style can tell
+  element.append(probe);
+  const ink = (name) => () => {
+    probe.style.color = `var(--see-${name})`;
+    return getComputedStyle(probe).color;
+  };
   const axis = { stroke: ink("soft"), grid: { stroke: ink("grid"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
 
   function make(width) {
@@ -36,7 +41,7 @@ export function chart({ title, about, xs, lines, log, range, mark, where, choose
       scales: { x: { time: false }, y: log ? { distr: 3 } : { range: range || null } },
       axes: [
         { ...axis, size: 26, space: 44, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? String(tick) : "")) },
-        { ...axis, size: AXIS, space: 34, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : brief(tick))) },
+        { ...axis, size: AXIS, space: 34, ...(log ? { splits: (_, __, low, high) => powers(low, high) } : {}), values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : brief(tick))) },
       ],
       series: [{}, ...lines.map((line) => ({
         stroke: ink(line.colour), width: line.width || 2, dash: line.dash ? [5, 4] : [], spanGaps: Boolean(line.spanGaps),
@@ -92,6 +97,13 @@ function stroke(u, x, colour, dash, width) {
   ctx.lineTo(left, bbox.top + bbox.height);
   ctx.stroke();
   ctx.restore();
+}
+
+/** Powers of ten from low to high, six at most. */
+function powers(low, high) {
+  const [first, last] = [Math.ceil(Math.log10(low) - 1e-9), Math.floor(Math.log10(high) + 1e-9)];
+  const every = Math.max(1, Math.ceil((last - first + 1) / 6));
+  return Array.from({ length: Math.max(0, Math.floor((last - first) / every) + 1) }, (_, k) => 10 ** (first + k * every));
 }
 
 function nearest(xs, x) {

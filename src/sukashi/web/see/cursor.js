@@ -22,7 +22,9 @@ export function transport(store, views, count, say) {
     slider.value = step + 1;
     slider.style.setProperty("--see-part", `${(100 * step) / Math.max(1, count - 1)}%`);
     place.textContent = say("stepOf", { i: step + 1, n: count });
-    level.textContent = say("level", { t: number(t), sigma: number(sigma), alpha: number(alpha), snr: number(snr, 3) });
+    const facts = { t: number(t), sigma: number(sigma ?? Infinity, 3), alpha: number(alpha, 3), snr: number(snr ?? Infinity, 3) };
+    level.textContent = `t ${facts.t} · σ ${facts.sigma} · α ${facts.alpha} · SNR ${facts.snr}`;
+    level.title = say("level", facts);
     slider.setAttribute("aria-valuetext", `${place.textContent}, t = ${number(t)}`);
   });
   store.on(["playing"], ({ playing }) => {

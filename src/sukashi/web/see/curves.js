@@ -55,7 +55,7 @@ function named(views, view, say) {
 }
 
 function line(label, colour, values, name, dash) {
-  return { label: name ? `${label} ${name}` : label, colour, values, dash };
+  return { label: name ? `${name} ${label}` : label, colour, values, dash };
 }
 
 /** The lines of every view; those of the second are dashed. */

@@ -70,3 +70,9 @@ export function number(value, digits = 4) {
 export function at(view, step) {
   return Math.min(step, view.steps.length - 1);
 }
+
+/** The last entry of a list that is there at or before i; of long runs not every step has a picture. */
+export function lastKnown(list, i, read = (entry) => entry) {
+  for (let k = i; k >= 0; k -= 1) if (read(list[k])) return { found: read(list[k]), k };
+  return { found: null, k: i };
+}

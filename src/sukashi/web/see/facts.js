@@ -11,9 +11,11 @@ const COLUMNS = [
 
 /** Returns {element, destroy}. */
 export function schedulePanel(store, views, say) {
-  const plots = views.map((view) => plot(store, view, say)).filter(Boolean);
+  const same = views.length > 1 && JSON.stringify(views[0].schedule) === JSON.stringify(views[1].schedule);
+  const plots = views.slice(0, same ? 1 : 2).map((view) => plot(store, view, say)).filter(Boolean);
   store.on(["step"], () => plots.forEach((one) => one.refresh()));
-  const tables = views.map((view) => h("details", {}, h("summary", {}, say("table")), numbers(store, view, say)));
+  const letter = (k) => (views.length > 1 ? `${say(k ? "second" : "first")}: ` : "");
+  const tables = views.map((view, k) => h("details", {}, h("summary", {}, letter(k), say("table")), numbers(store, view, say)));
   return {
     element: sheet("schedule", say("schedule"), say("scheduleAbout"),
       h("div", { class: plots.length > 1 ? "see-pair" : "" }, plots.map(({ element }) => element)), tables),
@@ -53,7 +55,7 @@ function numbers(store, view, say) {
 /** The embeddings as pictures; none where they were not recorded. */
 export function embeddingPanel(views, say) {
   const pictures = views.flatMap((view) => ["positive", "negative"].map((side) => view.embedding?.[side] && h("figure", { class: "see-embedding" },
-    h("img", { src: view.embedding[side], alt: `${say("embedding")}: ${say(side)}`, loading: "lazy" }), h("figcaption", { class: `see-side see-${side}` }, say(side)))));
+    h("img", { src: view.embedding[side], alt: `${say("embedding")}: ${say(side)}` }), h("figcaption", { class: `see-side see-${side}` }, say(side)))));
   return pictures.some(Boolean) ? sheet("embedding", say("embedding"), say("embeddingAbout"), h("div", { class: "see-pair" }, pictures)) : null;
 }
 

@@ -35,19 +35,23 @@ export async function draw(canvas, { picture, map, style, sharp, still }) {
   if (!heat) return;
   pen.imageSmoothingEnabled = true;
   if (style === "colour") {
-    pen.fillStyle = "rgb(20 18 24 / 0.45)";
+    pen.fillStyle = "rgb(16 14 22 / 0.4)";
     pen.fillRect(0, 0, width, height);
   }
   pen.drawImage(toned(heat, width, height, style === "paper" ? cutOut : glow), 0, 0);
 }
 
-/** The absolute difference of two canvases, brightened so that small ones are seen. */
-export function drawDifference(canvas, a, b) {
+/** The absolute difference of two pictures (URLs, or null), brightened so that small ones are seen. */
+export async function drawDifference(canvas, urls, still) {
+  const images = await Promise.all(urls.map((url) => (url ? load(url) : null)));
+  if (!still()) return;
   const pen = canvas.getContext("2d");
-  pen.globalCompositeOperation = "source-over";
-  pen.drawImage(a, 0, 0, canvas.width, canvas.height);
-  pen.globalCompositeOperation = "difference";
-  pen.drawImage(b, 0, 0, canvas.width, canvas.height);
+  pen.clearRect(0, 0, canvas.width, canvas.height);
+  if (images.includes(null)) return;
+  images.forEach((image, k) => {
+    pen.globalCompositeOperation = k ? "difference" : "source-over";
+    pen.drawImage(image, 0, 0, canvas.width, canvas.height);
+  });
   pen.globalCompositeOperation = "lighter";
   pen.drawImage(canvas, 0, 0); // once more the same: twice as bright
   pen.globalCompositeOperation = "source-over";
@@ -61,7 +65,9 @@ function toned(heat, width, height, tone) {
   pen.imageSmoothingQuality = "high";
   pen.drawImage(heat, 0, 0, width, height);
   const pixels = pen.getImageData(0, 0, width, height);
-  const table = Array.from({ length: 256 }, (_, value) => tone(value / 255));
+  let low = 255; // what is looked at least is shown as nothing
+  for (let k = 0; k < pixels.data.length; k += 4) low = Math.min(low, pixels.data[k]);
+  const table = Array.from({ length: 256 }, (_, value) => tone(Math.max(0, value - low) / Math.max(1, 255 - low)));
   for (let k = 0; k < pixels.data.length; k += 4) pixels.data.set(table[pixels.data[k]], k);
   pen.putImageData(pixels, 0, 0);
   return canvas;
@@ -74,7 +80,7 @@ function glow(value) {
   const k = Math.floor(place);
   const part = place - k;
   const mixed = GLOW[k].map((low, c) => low + part * (GLOW[k + 1][c] - low));
-  return [...mixed, 255 * Math.min(0.82, 1.1 * value)];
+  return [...mixed, 255 * Math.min(0.8, 1.7 * value * value + 0.25 * value)];
 }
 
 function cutOut(value) {

@@ -26,10 +26,11 @@ function map(view, say) {
   const [parameters, ms] = [most("parameters"), most("ms")];
   const table = h("div", { class: "see-scroll", tabindex: 0, role: "region", "aria-label": say("network"), hidden: true });
   const sizes = [...new Set(found.filter(({ row }) => row.output?.length === 4 || row.input?.length === 4).map(({ row }) => cells(row)))].sort((a, b) => b - a);
-  const boxes = found.map(({ row, parts }) => {
+  const rows = placed(found.map(({ row }) => way(row.name)));
+  const boxes = found.map(({ row, parts }, k) => {
     const level = Math.max(0, sizes.indexOf(cells(row)));
     const box = h("button", { type: "button", class: `see-stage-box see-${way(row.name)}`, "aria-pressed": "false",
-      style: { "--see-level": level, "--see-wide": `${100 * Math.max(0.35, 1 - 0.2 * level)}%` },
+      style: { "--see-row": rows[k], "--see-wide": `${100 * Math.max(0.35, 1 - 0.2 * level)}%` },
       onclick: () => {
         const open = box.getAttribute("aria-pressed") === "true";
         boxes.forEach((other) => other.setAttribute("aria-pressed", "false"));
@@ -45,6 +46,14 @@ function map(view, say) {
   const sum = (key) => found.reduce((total, { row }) => total + (row[key] || 0), 0);
   return h("div", {}, h("div", { class: "see-u" }, boxes), table,
     h("p", { class: "see-hint" }, say("total", { parameters: short(sum("parameters")), ms: number(sum("ms"), 3) })));
+}
+
+/** The row of the U that each stage stands in: down on the left, the middle at the bottom, up on the right. */
+function placed(ways) {
+  const count = (which) => ways.filter((one) => one === which).length;
+  const last = Math.max(count("down"), count("up"));
+  const next = { down: last - count("down") + 1, mid: last + 1, up: last };
+  return ways.map((one) => (one === "up" ? next.up-- : next[one]++));
 }
 
 function cells(row) {

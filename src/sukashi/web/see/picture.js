@@ -1,6 +1,6 @@
 /** The picture at the cursor, what else is known of it, and the map of a word over it. */
 
-import { at, choices, h, number, sheet } from "./dom.js";
+import { at, choices, h, lastKnown, number, sheet } from "./dom.js";
 import { draw, drawDifference } from "./heat.js";
 
 const MODES = ["x0", "x", "eps", "added", "full", "image"];
@@ -20,13 +20,18 @@ export function picturePanel(store, views, say) {
     const caption = h("figcaption", { title: say("differenceAbout") }, say("difference"));
     figures.push(h("figure", { class: "see-figure" }, h("div", { class: "see-frame" }, difference), caption));
   }
+  const stage = h("div", { class: `see-stage see-stage-${figures.length}` }, figures);
   store.on(["step", "mode", "word", "when", "layer", "style"], async () => {
     const still = painted();
     await Promise.all(frames.map(({ paint }) => paint(still)));
-    if (difference && still()) drawDifference(difference, frames[0].canvas, frames[1].canvas);
+    if (difference) await drawDifference(difference, frames.map(({ current }) => current()), still);
   });
-  const film = views.map((view, k) => filmstrip(store, view, k, say));
-  const stage = h("div", { class: `see-stage see-stage-${figures.length}` }, figures);
+  store.on(["word"], ({ word }) => {
+    const { top, bottom } = stage.getBoundingClientRect();
+    const hidden = bottom < stage.offsetHeight / 2 || top > window.innerHeight - stage.offsetHeight / 2;
+    if (word && stage.isConnected && hidden) stage.scrollIntoView({ block: "center", behavior: "smooth" });
+  });
+  const film = views.map((view) => filmstrip(store, view, say));
   return sheet("picture", say("picture"), say("pictureAbout"), strip, stage, mapControls(store, views, say), film);
 }
 
@@ -51,21 +56,23 @@ function frame(store, view, name, say) {
   const canvas = canvasFor(view, say("picture"));
   const missing = h("p", { class: "see-missing", hidden: true }, say("nothing"));
   const caption = h("figcaption", {});
+  const shown = ({ step, mode }) => (mode === "image" ? { found: view.image, k: at(view, step) }
+    : lastKnown(view.steps, at(view, step), (one) => one[mode]));
   async function paint(still) {
     const { step, mode, word, when, layer, style } = store.get();
     const i = at(view, step);
-    const picture = mode === "image" ? view.image : view.steps[i][mode];
+    const { found: picture, k } = shown(store.get());
     const found = word ? findWord(view, word) : null;
     const map = found ? mapOf(found, i, when, layer) : null;
     missing.hidden = Boolean(picture);
     canvas.setAttribute("aria-label", [say(`${mode}Title`), say("stepOf", { i: i + 1, n: view.steps.length }),
       found ? `${say("attention")} ${found.word}` : ""].filter(Boolean).join(", "));
-    caption.textContent = [name, say(mode), mode === "image" ? "" : `t = ${number(view.steps[i].t)}`].filter(Boolean).join(" · ");
+    caption.textContent = [name, say(mode), mode === "image" ? "" : `t = ${number(view.steps[k].t)}`].filter(Boolean).join(" · ");
     const sharp = mode === "eps" || mode === "added";
     await draw(canvas, { picture, map, style, sharp, still });
   }
   const figure = h("figure", { class: "see-figure" }, h("div", { class: "see-frame" }, canvas, missing), caption);
-  return { figure, canvas, paint };
+  return { figure, paint, current: () => shown(store.get()).found };
 }
 
 /** The entry of ``view.attention.words`` that a key "side:word:k" names, or null. */
@@ -83,7 +90,7 @@ export function wordKey(view, index) {
 
 function mapOf(found, i, when, layer) {
   if (layer) return found.layers[layer] || null;
-  return when === "step" ? found.steps[i] || null : found.map;
+  return (when === "step" && lastKnown(found.steps, i).found) || found.map;
 }
 
 /** What a lit word's map shows: steps, layer, manner; there only while a word is lit. */
@@ -117,7 +124,7 @@ function mapControls(store, views, say) {
 }
 
 /** The guesses of all steps in a row; a click moves the cursor. The slider does the same for keyboards. */
-function filmstrip(store, view, k, say) {
+function filmstrip(store, view, say) {
   const every = Math.max(1, Math.ceil(view.steps.length / 60));
   const shown = view.steps.filter((step, i) => (step.x0 || step.x) && (i % every === 0 || i === view.steps.length - 1));
   if (!shown.length) return null;

@@ -5,16 +5,18 @@ import { wordKey } from "./picture.js";
 
 export function tokensPanel(store, views, say) {
   const lit = views.some((view) => view.attention);
-  const columns = views.map((view) => h("div", { class: "see-prompts" },
-    ["positive", "negative"].map((side) => prompt(store, view, side, say))));
-  const note = [...new Set(views.map((view) => (view.attention ? view.attention.note : say("noAttention"))))].filter(Boolean);
+  const columns = views.map((view) => {
+    const about = h("div", { class: "see-token-about", "aria-live": "polite" }, h("p", { class: "see-hint" }, say("hover")));
+    return h("div", { class: "see-prompts" }, ["positive", "negative"].map((side) => prompt(store, view, side, about, say)), about);
+  });
+  const told = views.flatMap((view) => (view.attention ? [say("daam"), view.attention.note] : [say("noAttention")]));
+  const note = [...new Set(told)].filter(Boolean);
   return sheet("words", say("words"), say(lit ? "wordsAbout" : "wordsPlain"),
-    h("div", { class: views.length > 1 ? "see-pair" : "" }, columns), note.map((text) => h("p", { class: "see-hint" }, text)));
+    h("div", { class: views.length > 1 ? "see-pair" : "" }, columns), note.map((text) => h("p", { class: "see-hint see-note" }, text)));
 }
 
-function prompt(store, view, side, say) {
+function prompt(store, view, side, about, say) {
   const tokens = view.tokens[side] || [];
-  const about = h("div", { class: "see-token-about", "aria-live": "polite" }, h("p", { class: "see-hint" }, say("hover")));
   const title = h("h4", { class: `see-side see-${side}` }, say(side));
   const words = tokens.filter(({ kind }) => kind === "word");
   const encoders = [...new Set(tokens.map(({ encoder }) => encoder || 0))];
@@ -22,7 +24,7 @@ function prompt(store, view, side, say) {
     encoders.length > 1 && h("p", { class: "see-hint" }, say("encoder", { n: encoder + 1 })),
     chips(store, view, side, tokens.filter((token) => (token.encoder || 0) === encoder), about, say),
   ]);
-  return h("div", { class: "see-prompt" }, title, !words.length && h("p", { class: "see-hint" }, say("empty")), lines, about);
+  return h("div", { class: "see-prompt" }, title, !words.length && h("p", { class: "see-hint" }, say("empty")), lines);
 }
 
 /** The chips of one text encoder, chunk by chunk, what was cut off at the end; padding is folded away. */
