@@ -41,7 +41,7 @@ VERBS = {
     "samplers": Verb("sukashi.cli.samplers", "list samplers and grids with all their names", options.plain),
     "show": Verb("sukashi.cli.show", "show networks block by block, noise schedules, colours", show_options.show),
     "kirie": Verb("sukashi.cli.kirie", "look at the tiny model's world; measure who draws it", kirie_options.kirie),
-    "train": Verb("sukashi.cli.train", "train a model; scratch makes one from nothing", train_options.train),
+    "train": Verb("sukashi.cli.train", "teach a model; scratch makes one from nothing", train_options.train),
     "doctor": Verb("sukashi.cli.doctor", "check that this machine computes correctly", options.doctoring),
 }
 

@@ -1,4 +1,4 @@
-"""``sukashi train``: teach a model. ``scratch`` makes one from nothing."""
+"""``sukashi train``: ``scratch`` makes a model from nothing; ``cli.teach`` does the methods that teach one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,15 @@ from sukashi.cli.exits import OK, Misuse
 
 
 def run(args: argparse.Namespace) -> int:
+    """Do what the second word says."""
+    if args.deed != "scratch":
+        from sukashi.cli.teach import teach
+
+        return teach(args)
+    return scratch(args)
+
+
+def scratch(args: argparse.Namespace) -> int:
     """Train, then say where the model is and how it does."""
     import torch
 

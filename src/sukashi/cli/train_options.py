@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 
 from sukashi.cli.options import real, whole
+from sukashi.cli.teach_options import METHODS, teaching
 
 
 def train(parser: argparse.ArgumentParser) -> None:
     """What can be trained, each with its own options."""
     deeds = parser.add_subparsers(dest="deed", required=True, metavar="WHAT")
     scratch(deeds.add_parser("scratch", help="a complete tiny model from nothing", allow_abbrev=False))
+    for method, summary in METHODS.items():
+        teaching(deeds.add_parser(method, help=summary, description=summary, allow_abbrev=False), method)
 
 
 def scratch(parser: argparse.ArgumentParser) -> None:

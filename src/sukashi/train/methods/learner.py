@@ -19,6 +19,7 @@ from sukashi.text import encode
 from sukashi.weights.parts import Parts
 
 Net = TypeVar("Net", bound=nn.Module)
+HELD = {"fp16": torch.float16, "bf16": torch.bfloat16, "no": torch.float32}  # by precision: what does not train
 
 
 class Told(NamedTuple):

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import nn
 
 from sukashi.loading import defaults as habits_of
@@ -26,7 +25,7 @@ from sukashi.train.methods.checkpointing import forgetful
 from sukashi.train.methods.config import Config
 from sukashi.train.methods.folder import begin, digest
 from sukashi.train.methods.journal import Journal
-from sukashi.train.methods.learner import Learner, moved, parts_of
+from sukashi.train.methods.learner import HELD, Learner, moved, parts_of
 from sukashi.train.methods.machine import accelerator
 from sukashi.train.methods.objective import objective
 from sukashi.train.methods.optimizers import optimizer_for, share_of_rate
@@ -43,7 +42,6 @@ Prepare = Callable[[Parts, Config], Taught]
 """(a model of which nothing trains, what is asked with every habit filled in) -> a method made ready."""
 Watch = Callable[[int, float], None]
 """Told the number of every finished step and its loss."""
-HELD = {"fp16": torch.float16, "bf16": torch.bfloat16, "no": torch.float32}  # how networks that do not train are
 
 
 @dataclass(frozen=True)

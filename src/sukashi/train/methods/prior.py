@@ -12,7 +12,8 @@ from sukashi.metadata.picture import save_picture
 from sukashi.pipeline import Pipeline
 from sukashi.train.data.examples import Example, Examples
 from sukashi.train.methods.config import Config
-from sukashi.train.methods.learner import parts_of
+from sukashi.train.methods.learner import HELD, moved, parts_of
+from sukashi.train.methods.machine import accelerator
 from sukashi.weights.parts import Parts
 
 
@@ -32,14 +33,18 @@ def with_class(model: Pipeline | Parts, examples: Examples, config: Config, fold
 def draw_class(model: Pipeline | Parts, config: Config, folder: Path, count: int) -> list[Path]:
     """Draw ``count`` pictures of ``config.class_prompt`` to ``folder``/class, each with a seed of its own.
 
-    What is there already is kept, so that a run that was stopped goes on where it was.
+    What is there already is kept, so that a run that was stopped goes on where it was. Several processes share them.
     """
-    parts = parts_of(model)
-    pipe = model if isinstance(model, Pipeline) else Pipeline(parts, habits_of(parts), parts.report.source)
-    size = config.size or parts.family.size
     paths = [folder / "class" / f"{k:05d}.png" for k in range(max(count, 0))]
-    missing = [k for k, path in enumerate(paths) if not path.exists()]
-    for k in missing:
-        result = pipe(config.class_prompt, seed=config.seed * 1_000_003 + k, width=size, height=size)
-        save_picture(result.images[0], paths[k], overwrite=True)
+    if all(path.exists() for path in paths):
+        return paths
+    machine = accelerator(config)
+    parts = moved(parts_of(model), machine.device, HELD[config.precision])
+    habits = model.defaults if isinstance(model, Pipeline) else habits_of(parts)
+    pipe, size = Pipeline(parts, habits, "the model before"), config.size or parts.family.size
+    for k, path in enumerate(paths):
+        if k % machine.num_processes == machine.process_index and not path.exists():
+            result = pipe(config.class_prompt, seed=config.seed * 1_000_003 + k, width=size, height=size)
+            save_picture(result.images[0], path, overwrite=True)
+    machine.wait_for_everyone()
     return paths
