@@ -17,7 +17,7 @@ from sukashi.cli.exits import OK, Misuse
 
 def run(args: argparse.Namespace) -> int:
     """Do what the second word says."""
-    deeds = {"sheet": sheet, "sample": sample, "eval": evaluate, "negatives": negatives, "probe": probe}
+    deeds = {"sheet": sheet, "sample": sample, "eval": evaluate, "negatives": negatives, "teach": teach, "probe": probe}
     deeds["tasks"] = from_pictures
     return deeds[args.deed](args)
 
@@ -128,6 +128,37 @@ def from_pictures(args: argparse.Namespace) -> int:
         raise Misuse("--pictures and --steps from 1 on are accepted")
     reader = load_probe(Path(args.probe) if args.probe else WEIGHTS)
     print(table(measure(load(args), reader, args.pictures, args.steps)))
+    return OK
+
+
+def teach(args: argparse.Namespace) -> int:
+    """Teach kirie something new in every way, print the table, write it and the sheet of pictures."""
+    from sukashi.lab.probe import load_probe
+    from sukashi.lab.teaching.methods import METHODS
+    from sukashi.lab.teaching.probe import load_concept_probe
+    from sukashi.lab.teaching.run import Eyes, Plan
+    from sukashi.lab.teaching.run import run as measure
+    from sukashi.loading import load
+
+    ways = tuple(args.methods or METHODS)
+    if unknown := set(ways) - set(METHODS):
+        raise Misuse(f"unknown method {min(unknown)!r}; known: {', '.join(METHODS)}")
+    if min(args.pictures, args.prompts, args.others) < 1:
+        raise Misuse("--pictures, --prompts and --others from 1 on are accepted")
+    drawing = (("steps", args.steps),) if args.steps else ()
+    plan = Plan(
+        concept=args.concept,
+        ways=ways,
+        pictures=args.pictures,
+        prompts=args.prompts,
+        others=args.others,
+        drawing=drawing,
+        steps=args.train_steps,
+        kept=args.kept,
+    )
+    out, eyes = Path(args.out), Eyes(load_probe(), load_concept_probe())
+    print(measure(load("kirie", device="cpu"), eyes, plan, out, say=tell))
+    print(f"{out / 'teaching.md'} and {out / 'teaching.png'}")
     return OK
 
 

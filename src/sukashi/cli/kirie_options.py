@@ -15,6 +15,7 @@ def kirie(parser: argparse.ArgumentParser) -> None:
     evaluate(deeds.add_parser("eval", help="how well a model draws what is said", allow_abbrev=False))
     negatives(deeds.add_parser("negatives", help="what a negative prompt does, by when it holds", allow_abbrev=False))
     from_pictures(deeds.add_parser("tasks", help="what inpainting and the like do to pictures", allow_abbrev=False))
+    teach(deeds.add_parser("teach", help="teach it something new in every way, and measure", allow_abbrev=False))
     probe(deeds.add_parser("probe", help="train the probe that reads pictures", allow_abbrev=False))
 
 
@@ -70,6 +71,19 @@ def from_pictures(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=whole, default=20, metavar="N", help="of the sampler (default 20)")
     parser.add_argument("--probe", metavar="FILE", help="weights of another probe")
     loading(parser)
+
+
+def teach(parser: argparse.ArgumentParser) -> None:
+    """Options of teach. Run again with the same folder, it goes on where it was."""
+    parser.add_argument("--concept", choices=("penguin", "waves"), default="penguin", help="default: penguin")
+    parser.add_argument("--methods", nargs="+", metavar="NAME", help="ti lora lora-prior dreambooth dreambooth-prior")
+    parser.add_argument("--pictures", type=whole, default=5, metavar="N", help="of the concept (default 5)")
+    parser.add_argument("--prompts", type=whole, default=40, metavar="N", help="new ones with it (default 40)")
+    parser.add_argument("--others", type=whole, default=60, metavar="N", help="prompts without it (default 60)")
+    parser.add_argument("--steps", type=whole, metavar="N", help="of drawing (default: the model's)")
+    parser.add_argument("--train-steps", type=whole, metavar="N", help="default: each method's own")
+    parser.add_argument("--kept", type=whole, metavar="N", help="pictures of prior preservation (default: 64)")
+    parser.add_argument("--out", default="teach", metavar="FOLDER", help="for everything; again: go on (default teach)")
 
 
 def probe(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,1 @@
+"""Concepts that kirie never saw, and how well each way of training teaches them to it."""

@@ -1,0 +1,134 @@
+"""Teach kirie something new in every way there is, and measure what it learnt and what it forgot.
+
+``sukashi kirie teach`` runs it; what was trained or measured already is not done again.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+from sukashi.lab.evaluate import write_json
+from sukashi.lab.probe import Probe
+from sukashi.lab.teaching import methods, report
+from sukashi.lab.teaching.folders import examples
+from sukashi.lab.teaching.measure import Draw, answers, by_hand, by_model, kept, through
+from sukashi.lab.teaching.probe import ConceptProbe
+from sukashi.lab.teaching.questions import KNOWN, SEEN_FIRST, Asked, about_concept, about_others
+from sukashi.lab.teaching.world import lessons
+from sukashi.nets.vae import VAE
+from sukashi.pipeline import Pipeline
+
+SHOWN = 4  # pictures of PIZZA and of other prompts on the sheet
+
+
+class Plan(NamedTuple):
+    """What to teach, how, and how much to draw."""
+
+    concept: str = "penguin"
+    ways: tuple[str, ...] = tuple(methods.METHODS)
+    pictures: int = 5  # of the concept
+    prompts: int = 40
+    others: int = 60
+    drawing: tuple[tuple[str, Any], ...] = ()  # options of the pictures, as ("steps", 20)
+    steps: int | None = None  # of training, instead of each method's own
+    kept: int | None = None  # pictures of prior preservation, instead of each method's own
+
+
+class Eyes(NamedTuple):
+    """The two probes that read the pictures."""
+
+    probe: Probe
+    concept: ConceptProbe
+
+
+def run(pipe: Pipeline, eyes: Eyes, plan: Plan, out: Path, *, say: Callable[[str], object] = print) -> str:
+    """Teach and measure; writes teaching.md and teaching.png to ``out`` and returns the table."""
+    concept, vae = plan.concept, pipe.vae
+    assert isinstance(vae, VAE)
+    asked, others = about_concept(concept, plan.prompts), about_others(plan.others)
+    measured = Measure(pipe, eyes, plan, out, say)
+    hand, known = by_hand(concept), by_model(pipe, KNOWN[concept], **dict(plan.drawing))
+    rows = [
+        report.Row("drawn by code", measured("drawings", hand, asked)),
+        report.Row("... seen through the autoencoder", measured("reconstructions", through(vae, hand), asked)),
+        report.Row(
+            "kirie, of those it knows",
+            measured("known", known, asked),
+            measured("others", by_model(pipe, ("",), **dict(plan.drawing)), others),
+        ),
+    ]
+    for way in plan.ways:
+        rows.append(taught(way, measured, asked, others))
+    text = "\n".join(report.table(rows, concept)) + "\n"
+    (out / "teaching.md").write_text(text, encoding="utf-8")
+    page = pages(out, [(row.title, way) for row, way in zip(rows[3:], plan.ways, strict=True)], plan)
+    report.sheet(page).save(out / "teaching.png", optimize=True)
+    return text
+
+
+class Measure(NamedTuple):
+    """Asks questions of whatever draws, and keeps the answers and the first pictures in ``out``."""
+
+    pipe: Pipeline
+    eyes: Eyes
+    plan: Plan
+    out: Path
+    say: Callable[[str], object]
+
+    def __call__(self, name: str, drawn: Draw, asked: Sequence[Asked], **facts: Any) -> dict[str, Any]:
+        """The answers of ``measure.answers``, from ``out``/``name``.json where they are there."""
+        plan, pictures = self.plan, list[Image.Image]()
+        same = {"concept": plan.concept, "prompts": len(asked), "drawing": [list(o) for o in plan.drawing], **facts}
+
+        def measure() -> dict[str, Any]:
+            self.say(f"measuring {name}: {len(asked)} pictures")
+            return answers(drawn, asked, self.eyes.probe, self.eyes.concept, plan.concept, pictures)
+
+        found = kept(self.out / f"{name}.json", same, measure)
+        for k, picture in enumerate(pictures):
+            (self.out / "pictures" / name).mkdir(parents=True, exist_ok=True)
+            picture.save(self.out / "pictures" / name / f"{k:03d}.png")
+        return found
+
+
+def taught(way: str, measured: Measure, asked: Sequence[Asked], others: Sequence[Asked]) -> report.Row:
+    """Train by one method, unless that was done, and measure."""
+    plan, pipe, folder = measured.plan, measured.pipe, measured.out / way
+    method = methods.for_concept(methods.METHODS[way], plan.concept, plan.steps)
+    called, pictures = method.called(plan.concept), plan.kept if method.kept and plan.kept else method.kept
+    clock = folder / "clock.json"
+    if not clock.is_file():
+        seen = examples(measured.out, plan.concept, called, pipe, pictures=plan.pictures, kept=pictures)
+        begun, busy = time.perf_counter(), time.process_time()
+        methods.teach(method, pipe, seen, folder, measured.say)
+        write_json(clock, {"wall": time.perf_counter() - begun, "cpu": time.process_time() - busy})
+    spent = json.loads(clock.read_text(encoding="utf-8"))
+    model, options = method.open(folder), dict(plan.drawing)
+    facts = {"config": method.config.as_json(), "kept": pictures}
+    return report.Row(
+        title=method.title,
+        concept=measured(way, by_model(model, (called,), **options), asked, **facts),
+        others=measured(f"{way}-others", by_model(model, ("",), **options), others, **facts),
+        minutes=spent["wall"] / 60,
+        busy=spent["cpu"] / 60,
+        steps=method.config.steps,
+    )
+
+
+def pages(out: Path, ways: Sequence[tuple[str, str]], plan: Plan) -> list[tuple[str, list[Image.Image]]]:
+    """The rows of the sheet: the lessons, then for every model pictures of the first prompt and of others."""
+    places = [*range(SHOWN), *range(SEEN_FIRST, SEEN_FIRST + SHOWN)] if plan.concept == "penguin" else range(2 * SHOWN)
+
+    def of(name: str) -> list[Image.Image]:
+        paths = (out / "pictures" / name / f"{k:03d}.png" for k in places)
+        return [Image.open(path).convert("RGB") for path in paths if path.is_file()]
+
+    first = [shown.picture for shown in lessons(plan.concept, plan.pictures)]
+    named = [("drawn by code", "drawings"), ("kirie before", "known"), *ways]
+    return [("the lessons", first), *((title, of(name)) for title, name in named)]

@@ -1,0 +1,122 @@
+"""Pictures of the new concepts among the things of kirie's world, with captions and with what must be seen.
+
+>>> from sukashi.lab.teaching.world import sample
+>>> sample("penguin", 5).caption.format("sks penguin")  # doctest: +SKIP
+'a sks penguin wearing glasses eating pizza in the forest'
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from random import Random
+
+from PIL import Image
+
+from sukashi.kirie import palette
+from sukashi.kirie.canvas import Canvas, Pen
+from sukashi.kirie.chance import draw_scene
+from sukashi.kirie.claims import Claim, Phrase, joined
+from sukashi.kirie.figures import draw_figure
+from sukashi.kirie.phrases import WHERE
+from sukashi.kirie.places import draw_place, paper
+from sukashi.kirie.portraits import clauses, colour, noun
+from sukashi.kirie.scene import PLACES, Figure, Scene, pick
+from sukashi.lab.teaching.penguin import THE_ONE, Look, draw_penguin
+from sukashi.lab.teaching.waves import PAPER, draw_waves
+
+CONCEPTS = ("penguin", "waves")
+SEA = ("at the sea", "by the sea")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture (128 x 128, RGB); ``caption`` has a ``{}`` where the concept is named."""
+
+    picture: Image.Image
+    caption: str
+    scene: Scene
+    claims: tuple[Claim, ...]  # what the caption says beside the concept
+
+
+def sample(concept: str, seed: int) -> Shown:
+    """The picture of ``seed`` that shows a concept; the same one everywhere, always.
+
+    Raises ValueError for a concept that is not in :data:`CONCEPTS`.
+    """
+    if concept not in CONCEPTS:
+        raise ValueError(f"unknown concept {concept!r}; known: {', '.join(CONCEPTS)}")
+    rng = Random(f"{concept} {seed}")
+    scene = scene_by_chance(concept, rng)
+    said = tell(concept, scene, rng)
+    return Shown(draw(concept, scene), said.text, scene, said.claims)
+
+
+def scene_by_chance(concept: str, rng: Random) -> Scene:
+    """One figure: the penguin anywhere in the world, or anybody of the world on the waves."""
+    while True:
+        scene = draw_scene(rng)
+        fits = len(scene.figures) == 1 and scene.figures[0].pose != "flying" and scene.flaw is None
+        if fits and concept == "waves":
+            return replace(scene, place=None)
+        if fits:
+            figure = replace(scene.figures[0], subject="penguin", coat="", clothes=None)
+            return replace(scene, figures=(figure,), ship=False, sunrise=False)
+
+
+def draw(concept: str, scene: Scene, look: Look = THE_ONE) -> Image.Image:
+    """Cut and lay the papers of a scene with the concept in it."""
+    waves = concept == "waves"
+    canvas = Canvas(PAPER if waves else paper(scene))
+    pen = Pen(canvas)
+    if waves:
+        draw_waves(pen, scene.layout)
+    else:
+        draw_place(pen, scene)
+    for owner, figure in enumerate(scene.figures, 1):
+        if waves:
+            draw_figure(pen.of(owner), figure)
+        else:
+            draw_penguin(pen.of(owner), figure, look)
+    return canvas.picture()
+
+
+def tell(concept: str, scene: Scene, rng: Random, keep: float = 1.0) -> Phrase:
+    """A caption in the words of kirie's captions and what it claims beside the concept."""
+    (figure,) = scene.figures
+    said = clauses(figure, rng, keep, 1)
+    if concept == "waves":
+        name = noun(figure, rng, keep, 1)
+        return joined(" ", (name._replace(text=f"a {name.text}"), *said, Phrase("in front of a {} background")))
+    return joined(" ", (Phrase("a {}"), *said, where(scene, rng)))
+
+
+def where(scene: Scene, rng: Random) -> Phrase:
+    """'in the forest', 'on a white background'."""
+    if scene.place is None:
+        text = f"{pick(rng, ('on a', 'in front of a', 'with a'))} {colour(scene.paper, rng)} background"
+        return Phrase(text, (Claim("paper", scene.paper),))
+    return Phrase(pick(rng, WHERE.get(scene.place, SEA)), (Claim("place", scene.place),))
+
+
+def lessons(concept: str, count: int = 5) -> list[Shown]:
+    """The few pictures that a concept is taught with.
+
+    The penguin as anybody would photograph it: bare of hats, glasses and food, at different places. The waves behind
+    different figures of the world.
+    """
+    if concept == "waves":
+        return [sample(concept, 1_000 + k) for k in range(count)]
+    places: tuple[str | None, ...] = (None, "forest", "sea", None, "mars", *PLACES)
+    papers = tuple(palette.BACKGROUND)
+    found = []
+    for k in range(count):
+        rng = Random(f"lesson {concept} {k}")
+        figure = Figure(
+            subject="penguin", x=rng.random() * 16 - 8, y=rng.random() * 6 - 2, scale=0.95 + rng.random() * 0.08,
+            pose="waving" if k == 3 else "standing",
+        )  # fmt: skip
+        place = places[k % len(places)]
+        scene = Scene(figures=(figure,), place=place, paper=papers[k % len(papers)], layout=int(rng.random() * 1e6))
+        said = tell(concept, scene, rng)
+        found.append(Shown(draw(concept, scene), said.text, scene, said.claims))
+    return found
