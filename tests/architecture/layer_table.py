@@ -15,14 +15,15 @@ PACKAGE = "sukashi"
 # commas and hold the modules (with everything inside them) that may import one another. The longest name wins.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
-    ("cli", "compat", "serve"),
+    ("cli", "compat"),
+    ("serve",),
     ("lab",),
     ("train", "watch", "doctor"),
     ("tasks",),
     ("loading", "shelf"),
     ("pipeline run elaborate steering named",),
     ("prompts", "adapters"),
-    ("text", "translate"),
+    ("text", "translate", "fast"),
     ("weights families", "beginning sizes seeds seamless memory", "guidance"),
     (
         "nets",
@@ -56,6 +57,7 @@ LIBRARIES: dict[str, set[str]] = {
     "tasks.depth": {"torch", "numpy", "PIL", "transformers"},
     "places": {"yaml"},
     "watch.plots": {"matplotlib"},
+    "serve": {"torch", "numpy", "PIL", "fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client"},
     "train.methods": {"torch", "numpy", "PIL", "accelerate"},
 }
 ONLY_WHERE_USED = {

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from sukashi import __version__
-from sukashi.cli import kirie_options, options, show_options, task_options, train_options
+from sukashi.cli import explain_options, kirie_options, options, serve_options, show_options, task_options, train_options
 from sukashi.cli.exits import TABLE, Misuse
 
 DRAW = "txt2img"
@@ -39,9 +39,11 @@ VERBS = {
     "models": Verb("sukashi.cli.models", "list the models on this machine", options.listing_models),
     "convert": Verb("sukashi.cli.convert", "folder to single file and back, or to float16", options.converting),
     "samplers": Verb("sukashi.cli.samplers", "list samplers and grids with all their names", options.plain),
+    "explain": Verb("sukashi.cli.report", "one page on which a picture is seen being made", report_options.explaining),
     "show": Verb("sukashi.cli.show", "show networks block by block, noise schedules, colours", show_options.show),
     "kirie": Verb("sukashi.cli.kirie", "look at the tiny model's world; measure who draws it", kirie_options.kirie),
     "train": Verb("sukashi.cli.train", "teach a model; scratch makes one from nothing", train_options.train),
+    "serve": Verb("sukashi.cli.serve", "serve pictures over HTTP, and a page to see through them", serve_options.serving),
     "doctor": Verb("sukashi.cli.doctor", "check that this machine computes correctly", options.doctoring),
 }
 

@@ -1,0 +1,1 @@
+"""AUTOMATIC1111's API: the routes under /sdapi/v1/ as its clients call them."""

@@ -1,0 +1,69 @@
+"""Files of jobs: complete under their name or not there at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from pathlib import Path
+
+_ID = re.compile(r"[0-9a-f]{24}", re.ASCII)
+_PICTURE = re.compile(r"([0-9a-f]{24})-(\d{1,4})\.png", re.ASCII)
+
+
+class Files:
+    """The folder of a server: ``pictures``, ``inputs``, ``views``. Names are made here, never taken from a request."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.pictures, self.inputs, self.views = (folder / name for name in ("pictures", "inputs", "views"))
+        for place in (self.pictures, self.inputs, self.views):
+            place.mkdir(parents=True, exist_ok=True)
+
+    def picture(self, job: str, k: int) -> Path:
+        """Where picture k of a job is."""
+        return self.pictures / f"{checked(job)}-{k}.png"
+
+    def input(self, job: str, name: str) -> Path:
+        """Where what a job begins from is: "picture" or "mask"."""
+        if name not in ("picture", "mask"):
+            raise ValueError(f"a job has no {name!r}")
+        return self.inputs / f"{checked(job)}-{name}"
+
+    def view(self, job: str, k: int) -> Path:
+        """Where the see-through view of picture k is kept."""
+        return self.views / f"{checked(job)}-{k}.json.gz"
+
+    def tidy(self, wanted: set[tuple[str, int]], inputs: set[str]) -> int:
+        """Remove what no job knows of: halves, and pictures and inputs whose row was never written; how many."""
+        removed = 0
+        for path in self.pictures.iterdir():
+            name = _PICTURE.fullmatch(path.name)
+            if name is None or (name[1], int(name[2])) not in wanted:
+                path.unlink(missing_ok=True)
+                removed += 1
+        for path in self.inputs.iterdir():
+            if path.name.rpartition("-")[0] not in inputs:
+                path.unlink(missing_ok=True)
+                removed += 1
+        return removed
+
+
+def checked(job: str) -> str:
+    """The id of a job. Raises ValueError for anything else, so that no name leads elsewhere."""
+    if not _ID.fullmatch(job):
+        raise ValueError("that is not the id of a job")
+    return job
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it is there completely or not at all, also after the power went."""
+    unfinished = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with unfinished.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)

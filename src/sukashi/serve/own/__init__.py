@@ -1,0 +1,1 @@
+"""The routes under /api/, which the page uses."""
