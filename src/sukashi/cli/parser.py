@@ -7,7 +7,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from sukashi import __version__
-from sukashi.cli import explain_options, kirie_options, options, serve_options, show_options, task_options, train_options
+from sukashi.cli import (
+    kirie_options,
+    options,
+    report_options,
+    serve_options,
+    show_options,
+    task_options,
+    train_options,
+)
 from sukashi.cli.exits import TABLE, Misuse
 
 DRAW = "txt2img"
@@ -43,7 +51,7 @@ VERBS = {
     "show": Verb("sukashi.cli.show", "show networks block by block, noise schedules, colours", show_options.show),
     "kirie": Verb("sukashi.cli.kirie", "look at the tiny model's world; measure who draws it", kirie_options.kirie),
     "train": Verb("sukashi.cli.train", "teach a model; scratch makes one from nothing", train_options.train),
-    "serve": Verb("sukashi.cli.serve", "serve pictures over HTTP, and a page to see through them", serve_options.serving),
+    "serve": Verb("sukashi.cli.serve", "serve pictures over HTTP, and the page", serve_options.serving),
     "doctor": Verb("sukashi.cli.doctor", "check that this machine computes correctly", options.doctoring),
 }
 

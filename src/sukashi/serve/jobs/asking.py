@@ -67,7 +67,9 @@ def wish(
         raise Refused(f"{task} takes no {extra[0]}", param=extra[0])
     refuse_names(settings, models)
     refuse_size(task, settings, options, inputs, models, offer.name, limits)
-    told = settings.to_dict()
+    pipe = models.loaded(offer.name)
+    filled = settings.filled(pipe.defaults) if pipe and task in ("text-to-image", "two-pass") else settings
+    told = filled.to_dict()
     if told["seed"] is None:
         told["seed"] = secrets.randbelow(2**32)
     if told["variation"] and told["variation_seed"] is None:

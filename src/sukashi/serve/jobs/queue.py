@@ -53,7 +53,7 @@ class Queue:
             self.changed.notify()
 
     def take(self, rows: int, timeout: float | None = None) -> list[Unit]:
-        """The next picture, and up to ``rows`` - 1 more that batch with it; [] after the time, for an errand, at the end."""
+        """The next picture and up to ``rows`` - 1 that batch with it; [] after the time, for an errand, at the end."""
         with self.changed:
             self.changed.wait_for(lambda: self.closed or self.errands or any(self.clients.values()), timeout)
             if self.closed or not any(self.clients.values()):

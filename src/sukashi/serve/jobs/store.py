@@ -160,7 +160,7 @@ class Store:
     def history(
         self, search: str = "", limit: int = 24, before: str | None = None, state: str | None = None
     ) -> list[Job]:
-        """Jobs with every word of ``search`` in the prompt, newest first, of those asked for earlier than ``before``."""
+        """Jobs with every word of ``search`` in the prompt, newest first, asked for earlier than ``before``."""
         terms, values = ["1"], list[Any]()
         for word in search.split():
             quoted = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
