@@ -30,6 +30,21 @@ RNGS = ("cpu", "nv")
 
 def drawing(parser: argparse.ArgumentParser) -> None:
     """Options of txt2img."""
+    asking(parser)
+    out = parser.add_argument_group("where to")
+    out.add_argument(
+        "-o",
+        "--output",
+        metavar="PATH",
+        help="file, folder, or pattern with %%03d (default: outputs/00000-SEED.png, ...)",
+    )
+    out.add_argument("--overwrite", action="store_true", help="replace files that are there")
+    out.add_argument("--json", action="store_true", help="one JSON object per picture on standard output")
+    out.add_argument("--quiet", action="store_true", help="print only the paths of the pictures")
+
+
+def asking(parser: argparse.ArgumentParser) -> None:
+    """What to draw and how, wherever it goes."""
     what = parser.add_argument_group("what to draw")
     what.add_argument("words", nargs="*", metavar="PROMPT", help="the prompt, quoted")
     what.add_argument("-p", "--prompt", metavar="TEXT", help="the prompt, as an option")
@@ -70,16 +85,6 @@ def drawing(parser: argparse.ArgumentParser) -> None:
     adapting(parser)
     controlling(parser)
     loading(parser)
-    out = parser.add_argument_group("where to")
-    out.add_argument(
-        "-o",
-        "--output",
-        metavar="PATH",
-        help="file, folder, or pattern with %%03d (default: outputs/00000-SEED.png, ...)",
-    )
-    out.add_argument("--overwrite", action="store_true", help="replace files that are there")
-    out.add_argument("--json", action="store_true", help="one JSON object per picture on standard output")
-    out.add_argument("--quiet", action="store_true", help="print only the paths of the pictures")
 
 
 def guiding(parser: argparse.ArgumentParser) -> None:
@@ -120,6 +125,7 @@ def loading(parser: argparse.ArgumentParser, *, default: str | None = "kirie") -
         "--dtype", choices=DTYPES, metavar="TYPE", help="float32, float16, bfloat16 (default: usual on the device)"
     )
     group.add_argument("-t", "--threads", type=whole, metavar="N", help="CPU threads")
+    group.add_argument("--no-fast", action="store_true", help="compute as the networks read, without sukashi.fast")
 
 
 def reading(parser: argparse.ArgumentParser) -> None:
