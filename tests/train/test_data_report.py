@@ -1,16 +1,16 @@
-"""The dry run: the data as it was understood."""
+"""What a dry run says of the data, and the sheet of crops."""
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from torch import nn
 
-from sukashi.cli.train_data_options import data, dry_run, examples
-from sukashi.train.data.report import crops, describe, memory_plan
+from sukashi.train.data.batches import Batches
+from sukashi.train.data.folders import read_examples
+from sukashi.train.data.report import SIDE, crops, describe, memory_plan
 
 
 @pytest.fixture
@@ -21,15 +21,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def parsed(folder: Path, *words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    data(parser, classes=True)
-    return parser.parse_args([str(folder), "-p", "sks", *words])
+def batches(folder: Path, **options: object) -> Batches:
+    examples = read_examples(folder, prompt="sks", repeats=4)
+    return examples.batches(0, 2, 32, ((40, 24), (32, 32), (24, 40)), **options)  # type: ignore[arg-type]
 
 
 def test_it_says_what_was_understood(folder: Path) -> None:
-    batches = examples(parsed(folder, "--repeats", "4")).batches(0, 2, 32, ((40, 24), (32, 32), (24, 40)))
-    text = "\n".join(describe(batches, steps=12, accumulation=2))
+    text = "\n".join(describe(batches(folder), steps=12, accumulation=2))
     for line in (
         "0.png, 4 times, 60 x 40: 'sks', from the prompt",
         "1.png, 4 times, 40 x 60: 'a tall one', from 1.txt",
@@ -41,19 +39,18 @@ def test_it_says_what_was_understood(folder: Path) -> None:
         assert line in text, text
 
 
-def test_it_draws_the_crops_that_a_training_would_see(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    args = parsed(folder, "--sheet", str(folder / "out" / "sheet.png"))
-    batches = examples(args).batches(0, 2, 32)
-    assert dry_run(args, batches, steps=3, memory=["memory: little"]) == 0
-    assert "memory: little" in capsys.readouterr().out
-    with Image.open(folder / "out" / "sheet.png") as sheet:
-        assert sheet.size == crops(batches).size and len(sheet.getcolors(1 << 20) or []) > 4
+def test_the_sheet_shows_the_first_crops_with_their_captions(folder: Path) -> None:
+    seen = batches(folder, flip=1.0)
+    sheet = crops(seen, 4)
+    assert sheet.width == 4 * (SIDE + 4) + 4
+    first = seen(0).pixels[0, 0, 0, 0].item()
+    assert abs(sheet.getpixel((4 + SIDE // 2, 4 + SIDE // 2))[0] / 127.5 - 1 - first) < 0.01  # type: ignore[index,operator]
 
 
 def test_the_memory_plan_adds_up(folder: Path) -> None:
-    batches = examples(parsed(folder)).batches(0, 2, 32, flip=0.5)
     frozen, new = nn.Linear(1000, 1000, bias=False), nn.Linear(1000, 500, bias=False)
-    lines = memory_plan(batches, [frozen], list(new.parameters()), factor=8, channels=4, averaged=True)
+    plan = {"factor": 8, "channels": 4, "averaged": True}
+    lines = memory_plan(batches(folder, flip=0.5), [frozen], list(new.parameters()), **plan)  # type: ignore[arg-type]
     assert lines[0].endswith("6.0 MB")  # 4 of the network and 2 that are new
     assert "500,000 weights" in lines[1] and lines[1].endswith("2.0 MB")
     assert lines[2].endswith("4.0 MB") and lines[3].endswith("2.0 MB")
