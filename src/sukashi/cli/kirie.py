@@ -19,6 +19,10 @@ def run(args: argparse.Namespace) -> int:
     """Do what the second word says."""
     deeds = {"sheet": sheet, "sample": sample, "eval": evaluate, "negatives": negatives, "teach": teach, "probe": probe}
     deeds["tasks"] = from_pictures
+    if args.deed == "attention":
+        from sukashi.cli.kirie_attention import run as attention
+
+        return attention(args)
     return deeds[args.deed](args)
 
 

@@ -14,6 +14,7 @@ def kirie(parser: argparse.ArgumentParser) -> None:
     sample(deeds.add_parser("sample", help="one picture with caption, masks and truth", allow_abbrev=False))
     evaluate(deeds.add_parser("eval", help="how well a model draws what is said", allow_abbrev=False))
     negatives(deeds.add_parser("negatives", help="what a negative prompt does, by when it holds", allow_abbrev=False))
+    attention(deeds.add_parser("attention", help="do the maps of words lie on what they name?", allow_abbrev=False))
     from_pictures(deeds.add_parser("tasks", help="what inpainting and the like do to pictures", allow_abbrev=False))
     teach(deeds.add_parser("teach", help="teach it something new in every way, and measure", allow_abbrev=False))
     probe(deeds.add_parser("probe", help="train the probe that reads pictures", allow_abbrev=False))
@@ -62,6 +63,17 @@ def negatives(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", default="negatives", metavar="FOLDER", help="where to; again: go on (default negatives)"
     )
+    loading(parser)
+
+
+def attention(parser: argparse.ArgumentParser) -> None:
+    """Options of attention."""
+    parser.add_argument("--per-word", type=whole, default=20, metavar="N", help="pictures of each word (default 20)")
+    parser.add_argument("--strength", type=real, default=0.6, metavar="X", help="how far they are noised (default 0.6)")
+    parser.add_argument("--steps", type=whole, default=20, metavar="N", help="of the sampler (default 20)")
+    parser.add_argument("--layer", metavar="PART", help='a part of layer names, "up_blocks.1", or a size, "16x16"')
+    parser.add_argument("--out", default="attention", metavar="FOLDER", help="where to (default attention)")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
     loading(parser)
 
 

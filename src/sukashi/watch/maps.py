@@ -130,7 +130,7 @@ class Maps:
         """
         total = torch.zeros(self.size)
         found = False
-        for sheet, places in self._places(word, side):
+        for sheet, places in self.where(word, side):
             if (maps := self._seen(sheet, places, step, layer, head)) is not None:
                 total, found = total + maps.mean(dim=0).cpu(), True
         if not found:
@@ -159,7 +159,7 @@ class Maps:
         found = []
         for step in self.steps:
             own = whole = 0.0
-            for sheet, places in self._places(word, side):
+            for sheet, places in self.where(word, side):
                 if step in sheet.steps:
                     mass = sheet.steps[step].sum(dim=(1, 2))
                     own += float(mass[sheet.columns(places)].sum())
@@ -207,8 +207,8 @@ class Maps:
             raise ValueError(f"the U-Net was not asked about the {side} side: there are no maps of it")
         return sheets[0]
 
-    def _places(self, word: str | int, side: str) -> Sequence[tuple[Sheet, Sequence[int]]]:
-        """Where a word stands in each text of a side."""
+    def where(self, word: str | int, side: str = "positive") -> Sequence[tuple[Sheet, Sequence[int]]]:
+        """The places of a word in each text of a side that has it. Raises ValueError where none has."""
         self._first(side)
         if isinstance(word, int):
             numbered = [(sheet, one.places) for sheet in self.sheets[side] for one in sheet.spelling.words]
