@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from sukashi import __version__
 from sukashi.cli import (
+    experiment_options,
     kirie_options,
     options,
     report_options,
@@ -49,6 +50,7 @@ VERBS = {
     "samplers": Verb("sukashi.cli.samplers", "list samplers and grids with all their names", options.plain),
     "explain": Verb("sukashi.cli.report", "one page on which a picture is seen being made", report_options.explaining),
     "show": Verb("sukashi.cli.show", "show networks block by block, noise schedules, colours", show_options.show),
+    "experiment": Verb("sukashi.cli.experiment", "small experiments to look at", experiment_options.experiment),
     "kirie": Verb("sukashi.cli.kirie", "look at the tiny model's world; measure who draws it", kirie_options.kirie),
     "train": Verb("sukashi.cli.train", "teach a model; scratch makes one from nothing", train_options.train),
     "serve": Verb("sukashi.cli.serve", "serve pictures over HTTP, and the page", serve_options.serving),
