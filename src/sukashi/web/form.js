@@ -2,8 +2,8 @@
 
 import { change, current, remember, remembered } from "./store.js";
 
-// Empty fields ("" or null) mean: as the model suggests. `window` is the share of the steps in which the negative
-// prompt holds. `other` keeps settings that the form has no field for, so that reading a picture loses nothing.
+// Empty fields ("" or null) mean: as the model suggests. `window` is the part of the steps
+// that are run in which the negative prompt holds. `other` keeps settings that the form has no field for, so that reading a picture loses nothing.
 export const blank = {
   model: "", prompt: "", negative: "", sampler: "", grid: "", steps: "", guidance: "", width: "", height: "",
   seed: "", count: 1, window: [0, 1], picture: null, mask: null, strength: 0.6, other: {},
@@ -33,12 +33,18 @@ export function number(form, about, name) {
   return model_of(about, form.model)?.defaults?.[name] ?? { steps: 20, guidance: 7, width: 512, height: 512 }[name];
 }
 
+// How many of the steps are run: with a picture to begin from, only the last ones.
+export function walked(form, about, from_picture = form.picture) {
+  const steps = number(form, about, "steps");
+  return from_picture ? Math.max(1, Math.floor(steps * form.strength)) : steps;
+}
+
 // A moment as the settings write it; whole steps, so that nothing is lost by rounding.
 const moment = (part, steps) => `step ${Math.round(part * steps)}`;
 
 // The settings of a run, without those that are left to the model.
 export function settings_of(form, about) {
-  const steps = number(form, about, "steps");
+  const steps = walked(form, about);
   const settings = { ...form.other, prompt: form.prompt, count: Number(form.count) || 1 };
   if (form.negative.trim()) {
     settings.negative_prompt = form.negative;
@@ -52,7 +58,7 @@ export function settings_of(form, about) {
   return settings;
 }
 
-// The share of the steps that a moment stands for, or null where the form cannot show it. A fraction is the whole step
+// The part of the steps that a moment stands for, or null where the form cannot show it. A fraction is the whole step
 // it falls into, as in sukashi.guidance.switch.
 export function part_of(value, steps, otherwise) {
   if (value === null || value === undefined) return otherwise;
@@ -69,7 +75,8 @@ export function form_from(settings, { model, about, options = {} }) {
   for (const name of ["sampler", "grid", ...NUMBERS]) form[name] = settings[name] ?? "";
   form.prompt = settings.prompt ?? "";
   form.negative = settings.negative_prompt ?? "";
-  const steps = number(form, about, "steps");
+  if (options.strength !== undefined) form.strength = options.strength;
+  const steps = walked(form, about, options.strength !== undefined);
   const window = [part_of(settings.negative_start, steps, 0), part_of(settings.negative_stop, steps, 1)];
   if (!window.includes(null) && window[0] < window[1]) {
     form.window = window;
@@ -80,6 +87,5 @@ export function form_from(settings, { model, about, options = {} }) {
     const same = JSON.stringify(value) === JSON.stringify(unset[name] ?? null);
     if (!known.has(name) && !same) form.other[name] = value;
   }
-  if (options.strength !== undefined) form.strength = options.strength;
   return form;
 }

@@ -36,7 +36,9 @@ export async function begin(request) {
   change({ run: fresh(null) });
   try {
     const { id } = await api.submit(request);
+    const { unwanted } = current().run;
     put({ id });
+    if (unwanted) await api.cancel(id);
     return await follow(id);
   } catch (error) {
     change({ run: null });
@@ -74,7 +76,9 @@ function follow(id) {
 
 export async function give_up() {
   const { run } = current();
-  if (busy(run) && run.id) await api.cancel(run.id).catch(fail);
+  if (!busy(run)) return;
+  if (run.id) await api.cancel(run.id).catch(fail);
+  else put({ unwanted: true }); // it is still being handed in
 }
 
 // Put a run of the past on the stage, or follow it where it is not over.

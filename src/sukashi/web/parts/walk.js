@@ -2,7 +2,7 @@
 
 import { html, useEffect, useState } from "../vendor/preact-htm.js";
 import * as api from "../api.js";
-import { model_of, number, write } from "../form.js";
+import { model_of, number, walked, write } from "../form.js";
 import { say } from "../words.js";
 import { Curve } from "./curve.js";
 import { Choice, Number as Field } from "./fields.js";
@@ -22,11 +22,12 @@ export function Walk({ form, about, look, run }) {
   }, [model, sampler, grid, steps]);
 
   const defaults = model_of(about, model)?.defaults ?? {};
-  const from = Math.min(steps - 1, Math.round(form.window[0] * steps));
-  const to = Math.max(from + 1, Math.round(form.window[1] * steps));
-  const skipped = form.picture ? steps - Math.floor(steps * form.strength) : 0;
-  const now = run?.state === "drawing" && run.n ? skipped + (run.i * (steps - skipped)) / run.n : null;
-  const told = form.negative.trim() ? (to - from === steps ? "window_all" : "window_part") : "window_none";
+  const run_steps = walked(form, about);
+  const skipped = steps - run_steps;
+  const from = Math.min(steps - 1, skipped + Math.round(form.window[0] * run_steps));
+  const to = Math.max(from + 1, skipped + Math.round(form.window[1] * run_steps));
+  const now = run?.state === "drawing" && run.n ? skipped + (run.i * run_steps) / run.n : null;
+  const told = form.negative.trim() ? (to - from === run_steps ? "window_all" : "window_part") : "window_none";
   return html`
     <section aria-label=${say("walk")}>
       <h2>${say("walk")}<span class="note">${schedule?.calls && say("calls", { n: schedule.calls })}</span></h2>
@@ -39,7 +40,7 @@ export function Walk({ form, about, look, run }) {
       <div class="walk">
         <${Curve} levels=${schedule?.levels} look=${look} label=${say("curve", { steps })} />
         <${Window} ...${{ from, to, steps, now, skipped }} idle=${!form.negative.trim()}
-          onChange=${(a, b) => write({ window: [a / steps, b / steps] })} />
+          onChange=${(a, b) => write({ window: [(a - skipped) / run_steps, (b - skipped) / run_steps] })} />
       </div>
       <p class="note">${schedule?.error ?? say(told, { from, to, steps })}</p>
       <div class="row two">

@@ -5,7 +5,7 @@ import { say } from "../words.js";
 
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
-// `from` and `to` are whole steps, 0 <= from < to <= steps.
+// `from` and `to` are whole steps, skipped <= from < to <= steps; the `skipped` first ones are not run.
 export function Window({ from, to, steps, idle, now, skipped, onChange }) {
   const box = useRef();
   const grip = useRef(null); // what is held: {end: "from" | "to" | "both", at, from, to}
@@ -14,7 +14,7 @@ export function Window({ from, to, steps, idle, now, skipped, onChange }) {
     return ((event.clientX - left) / width) * steps;
   };
   const put = (end, value) => {
-    if (end === "from") onChange(clamp(Math.round(value), 0, to - 1), to);
+    if (end === "from") onChange(clamp(Math.round(value), skipped, to - 1), to);
     else onChange(from, clamp(Math.round(value), from + 1, steps));
   };
   const take = (end) => (event) => {
@@ -27,7 +27,7 @@ export function Window({ from, to, steps, idle, now, skipped, onChange }) {
     const held = grip.current;
     if (!held) return;
     if (held.end !== "both") return put(held.end, step_at(event));
-    const moved = clamp(Math.round(step_at(event) - held.at), -held.from, steps - held.to);
+    const moved = clamp(Math.round(step_at(event) - held.at), skipped - held.from, steps - held.to);
     onChange(held.from + moved, held.to + moved);
   };
   const leave = () => (grip.current = null);
@@ -50,7 +50,7 @@ export function Window({ from, to, steps, idle, now, skipped, onChange }) {
       ${skipped > 0 && html`<div class="skipped" style=${{ width: left(skipped) }} title=${say("skipped")} />`}
       <div class="band" style=${{ left: left(from), width: left(to - from) }} onPointerDown=${take("both")} ...${moves} />
       ${now !== null && html`<div class="now" style=${{ left: left(now) }} />`}
-      ${handle("from", from, 0, to - 1)} ${handle("to", to, from + 1, steps)}
+      ${handle("from", from, skipped, to - 1)} ${handle("to", to, from + 1, steps)}
     </div>
   `;
 }
