@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from sukashi import kirie
+from sukashi.fast.twin import Quick
 from sukashi.pipeline import Pipeline
 from sukashi.places import words as embeddings_there
 from sukashi.weights.hub import FACTS
@@ -34,11 +35,13 @@ def load(
     *,
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
+    fast: bool = True,
     **options: Any,
 ) -> Pipeline:
     """Load a model: "kirie" (shipped inside the package), a folder, a single file, or a hub id.
 
-    ``device`` None takes the best there is, ``dtype`` None what is usual there (``usual_dtype``). ``options`` go to
+    ``device`` None takes the best there is, ``dtype`` None what is usual there (``usual_dtype``). ``fast`` False
+    computes as ``nets/`` reads, with torch's documented functions alone (see ``sukashi.fast``). ``options`` go to
     ``sukashi.weights.load.load_parts``: variant, offline, prediction_type, vae, vocabulary. What was found, and on
     what evidence, is in ``pipe.parts.report``. Raises CheckpointError or ConfigError with the names that do not fit,
     FileNotFoundError for what is not there.
@@ -49,9 +52,11 @@ def load(
     dtype = dtype or usual_dtype(device)
     parts = load_parts(source, device=device, dtype=dtype, **options)
     words: dict[str, Any] = {"unknown_words": kirie.unknown_words} if ours else {}
-    how = record(device, dtype, options)
+    how = record(device, dtype, options) | ({} if fast else {"fast": "off"})
     pipe = Pipeline(parts, defaults(parts), name=str(model), loading=how, **words)
     pipe.words = embeddings_there()
+    if fast:
+        pipe.quick = Quick()
     return pipe
 
 

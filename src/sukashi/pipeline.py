@@ -60,6 +60,7 @@ class Pipeline(Holder, LoraHolder):
         self.unet, self.vae = parts.unet, parts.vae
         self.published = resolve(parts.scheduler.get("_class_name", "ddim"), None, parts.scheduler)
         self.defaults = dict(defaults)
+        self.quick: Callable[[Any], Any] = lambda net: net  # what runs in the place of a network: ``fast.twin.Quick``
         self.unknown_words = unknown_words
         self.wraps = False  # whether pictures continue on the other side: ``seamless.around``
         self.size_numbers = parts.family.size_numbers
@@ -164,7 +165,7 @@ class Pipeline(Holder, LoraHolder):
         tiles; both are said in ``notes``. Raises NumericalError where float32 does not help.
         """
         said = [] if notes is None else notes
-        run = guarded(self.vae, lambda vae, z: decode(vae, z, said), "autoencoder", said)
+        run = guarded(self.vae, lambda vae, z: decode(self.quick(vae), z, said), "autoencoder", said)
         with torch.no_grad():
             image = run(latents)
         return (image.float() / 2 + 0.5).clamp(0, 1)  # from [-1, 1]
@@ -261,7 +262,7 @@ class Pipeline(Holder, LoraHolder):
         self, wanted: Conditioning, unwanted: Conditioning | None, settings: Settings, notes: list[str]
     ) -> Denoise:
         """The U-Net, guarded against NaN and guided as the settings say."""
-        unet = guarded(self.unet, lambda net, *inputs, **named: net(*inputs, **named), "U-Net", notes)
+        unet = guarded(self.unet, lambda net, *inputs, **named: self.quick(net)(*inputs, **named), "U-Net", notes)
         guidance = settings.numbers()[3]
         if width := self.unet.config.guidance_dim:  # an LCM is told the scale and needs no second branch
             told = embed_guidance(guidance, width, len(wanted.context)).to(wanted.context)
@@ -275,6 +276,7 @@ class Pipeline(Holder, LoraHolder):
 
             return around(self, run.requests[0].seamless).finish(run, x, start)
         images = to_pictures(self.vae_decode(x, run.notes))
+        run.notes.extend(getattr(self.quick, "notes", ()))
         return Result(
             images=images,
             requests=run.requests,

@@ -39,7 +39,7 @@ def steered_denoiser(
     Does what ``Pipeline.denoiser`` does, bit for bit, where nothing of that is asked. A ``script`` goes before
     ``wanted`` and ``unwanted``: what is told when, where a prompt changes or is several.
     """
-    call: Callable[..., Tensor] = lambda net, *inputs, **named: net(*inputs, **named)  # noqa: E731
+    call: Callable[..., Tensor] = lambda net, *inputs, **named: pipe.quick(net)(*inputs, **named)  # noqa: E731
     guard = partial(guarded, call=call, name="U-Net", notes=notes)
     unet, around, empty, negative = guard(pipe.unet), guard, None, None
     held = (settings.negative_start, settings.negative_stop, settings.negative_scale)

@@ -29,7 +29,7 @@ def by_hand() -> list[Entered]:
 
 def whole_call() -> list[Entered]:
     """What a loaded pipeline runs through from a prompt to a picture."""
-    pipe = sukashi.load("kirie", device="cpu")
+    pipe = sukashi.load("kirie", device="cpu", fast=False)  # the way that is to be read
     return entered(lambda: pipe(PROMPT, seed=1, steps=4))
 
 

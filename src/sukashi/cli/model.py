@@ -40,9 +40,9 @@ def load(args: argparse.Namespace, recorded: Mapping[str, Any] | None = None) ->
     try:
         from sukashi.loading import load
 
-        pipe = load(
-            args.model, device=place, dtype=dtype(args.dtype, recorded), offline=args.offline, **(known | chosen)
-        )
+        fast = not args.no_fast and recorded.get("fast") != "off"
+        how = {"device": place, "dtype": dtype(args.dtype, recorded), "offline": args.offline, "fast": fast}
+        pipe = load(args.model, **how, **(known | chosen))
     except OSError as error:  # HubError is one
         raise Unloadable(about(args.model, named(error))) from error
     except ValueError as error:

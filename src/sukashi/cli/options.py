@@ -160,8 +160,14 @@ def replaying(parser: argparse.ArgumentParser) -> None:
 
 def tokenizing(parser: argparse.ArgumentParser) -> None:
     """Options of tokens."""
-    parser.add_argument("text", metavar="PROMPT", help="the prompt, quoted")
+    parser.add_argument("text", metavar="PROMPT", nargs="?", help="the prompt, quoted")
     prompting(parser.add_argument_group("how it is read"))
+    parser.add_argument("--nearest", type=whole, default=0, metavar="N", help="also the N nearest other tokens of each")
+    parser.add_argument(
+        "--inversion",
+        metavar="FILE",
+        help="in place of a prompt: the vectors of a textual inversion (default: 5 nearest)",
+    )
     parser.add_argument("--step", type=whole, default=1, metavar="N", help="as it is at this step (default 1)")
     parser.add_argument("--steps", type=whole, default=100, metavar="N", help="of so many (default 100)")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")

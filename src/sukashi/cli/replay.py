@@ -83,7 +83,7 @@ def differences(recorded: Any, now: Any) -> list[str]:
     """In what the model is loaded differently now; that explains small differences between the pictures."""
     if not isinstance(recorded, dict):
         return []
-    keys = [key for key in ("device", "dtype", "vae", "variant") if recorded.get(key) != now.get(key)]
+    keys = [key for key in ("device", "dtype", "fast", "vae", "variant") if recorded.get(key) != now.get(key)]
     return [f"{key}: drawn with {recorded.get(key)}, now {now.get(key)}" for key in keys]
 
 

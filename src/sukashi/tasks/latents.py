@@ -29,7 +29,7 @@ class Posterior:
 
     def __init__(self, pipe: Pipeline, images: Tensor, notes: list[str]) -> None:
         """Encode images (B, 3, H, W) in [-1, 1]; the same image is encoded once. Raises NumericalError."""
-        both = guarded(pipe.vae, lambda vae, x: moments(vae, x, notes), "autoencoder's encoder", notes)
+        both = guarded(pipe.vae, lambda vae, x: moments(pipe.quick(vae), x, notes), "autoencoder's encoder", notes)
         unique, places = torch.unique(images, dim=0, return_inverse=True)
         with torch.no_grad():
             rows = [both(row[None].to(pipe.device)).float() for row in unique]

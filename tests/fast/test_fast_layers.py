@@ -1,0 +1,77 @@
+"""Each technique beside plain torch in float64, on odd sizes too."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sukashi.fast import enlarging, ops, winograd
+from sukashi.fast.attention import by_onednn, by_torch, chunked
+
+torch.manual_seed(0)
+
+
+def error(found: Tensor, expected: Tensor) -> float:
+    """As a part of the largest value."""
+    return ((found.double() - expected).abs().max() / expected.abs().max()).item()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4, 8), (7, 5), (33, 50)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_winograd_is_the_convolution(size: tuple[int, int], bias: bool) -> None:
+    x, weight, b = torch.randn(2, 13, *size), torch.randn(6, 13, 3, 3), torch.randn(6) if bias else None
+    expected = F.conv2d(x.double(), weight.double(), None if b is None else b.double(), padding=1)
+    made = winograd.convolve(x, winograd.transformed(weight), b)
+    assert made.shape == expected.shape
+    assert error(made, expected) < 2e-5
+    exact = winograd.convolve(x.double(), winograd.transformed(weight.double()), None if b is None else b.double())
+    assert error(exact, expected) < 1e-13  # the algebra is right; the rest is rounding
+
+
+def test_winograd_in_portions_gives_a_picture_the_same_bits_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, weight = torch.randn(3, 8, 20, 12), winograd.transformed(torch.randn(8, 8, 3, 3))
+    whole = winograd.convolve(x, weight, None)
+    assert torch.equal(whole[1:2], winograd.convolve(x[1:2], weight, None))
+    monkeypatch.setattr(winograd, "PORTION", 1)  # one row of tiles at a time
+    assert error(winograd.convolve(x, weight, None), whole.double()) < 1e-6
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4, 6), (5, 3)])
+def test_enlarging_is_doubling_and_convolving(size: tuple[int, int]) -> None:
+    x, weight, bias = torch.randn(2, 5, *size), torch.randn(7, 5, 3, 3), torch.randn(7)
+    doubled = F.interpolate(x.double(), scale_factor=2.0)
+    expected = F.conv2d(doubled, weight.double(), bias.double(), padding=1)
+    small = enlarging.summed(weight)
+    made = enlarging.enlarge(x, lambda y: F.conv2d(y, small, bias.repeat(4), padding=1))
+    assert error(made, expected) < 1e-6
+
+
+@pytest.mark.parametrize("multiply", [by_torch, by_onednn])
+def test_attention_in_portions(multiply: object) -> None:
+    if multiply is by_onednn and (why := ops.problem("oneDNN linear", torch.float32)):
+        pytest.skip(why)
+    q, k, v = (torch.randn(2, n, 3, 10).transpose(1, 2) for n in (301, 77, 77))
+    expected = F.scaled_dot_product_attention(q.double(), k.double(), v.double())
+    assert error(chunked(q, k, v, multiply), expected) < 5e-6  # type: ignore[arg-type]
+
+
+def test_attention_in_portions_in_bfloat16_is_as_good_as_the_fused_one() -> None:
+    q, k, v = (torch.randn(1, 64, 2, 16).bfloat16().transpose(1, 2) for _ in range(3))
+    expected = F.scaled_dot_product_attention(q.double(), k.double(), v.double())
+    assert error(chunked(q, k, v, by_torch), expected) < 2e-2
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("side", [0, 1])
+def test_packed_convolution(stride: int, side: int) -> None:
+    if why := ops.problem("packed convolution", torch.float32):
+        pytest.skip(why)
+    x, weight, bias = torch.randn(2, 24, 9, 7), torch.randn(16, 24, 3, 3), torch.randn(16)
+    packed = ops.pack_convolution(weight, (stride, stride), (side, side), x.shape)
+    expected = F.conv2d(x.double(), weight.double(), bias.double(), stride, side)
+    assert error(ops.convolve(x, packed, bias, (stride, stride), (side, side)), expected) < 1e-6
+    other = torch.randn(1, 24, 6, 12)  # not the size that it was packed for
+    expected = F.conv2d(other.double(), weight.double(), bias.double(), stride, side)
+    assert error(ops.convolve(other, packed, bias, (stride, stride), (side, side)), expected) < 1e-6
