@@ -33,6 +33,15 @@ export function number(form, about, name) {
   return model_of(about, form.model)?.defaults?.[name] ?? { steps: 20, guidance: 7, width: 512, height: 512 }[name];
 }
 
+// The form that begins from a picture. One much larger than the model draws is drawn at the model's size: the fields
+// say so, and an empty field means the size of the picture itself.
+export function begun_from(form, about, picture) {
+  const { size = null, cell = 8 } = model_of(about, form.model) ?? {};
+  const scale = size ? Math.sqrt((size[0] * size[1]) / (picture.width * picture.height)) : 1;
+  const side = (length) => (scale < 0.8 ? Math.max(cell, Math.round((length * scale) / cell) * cell) : "");
+  return { picture, mask: null, width: side(picture.width), height: side(picture.height) };
+}
+
 // How many of the steps are run: with a picture to begin from, only the last ones.
 export function walked(form, about, from_picture = form.picture) {
   const steps = number(form, about, "steps");

@@ -16,11 +16,11 @@ const fresh = (id) => ({ id, state: "queued", ahead: 0, i: 0, n: 0, k: 0, count:
 const put = (patch) => change(({ run }) => ({ run: { ...run, ...patch } }));
 
 export async function draw() {
-  const { form, about, run } = current();
+  const { form, about, run, through } = current();
   if (busy(run)) return;
   change({ error: "", said: say("said_began") });
   document.querySelector(".stage")?.scrollIntoView({ block: "nearest", behavior: "smooth" });
-  await begin(request_of(form, about));
+  await begin({ ...request_of(form, about), attention: through });
 }
 
 function request_of(form, about) {

@@ -16,7 +16,7 @@ export function Difference({ a, b }) {
   if (told.error) return html`<p class="note difference">${told.error}</p>`;
   const text = told.equal
     ? say("diff_equal")
-    : say("diff", { largest: told.largest, mean: told.mean.toFixed(2), psnr: told.psnr?.toFixed(1) ?? "∞" });
+    : say("diff", { largest: told.largest, mean: Number(told.mean.toPrecision(2)), psnr: told.psnr?.toFixed(1) ?? "∞" });
   return html`
     <figure class="difference">
       ${told.picture && html`<div class="hole"><img src=${told.picture} alt=${say("diff_picture")} /></div>`}

@@ -2,9 +2,9 @@
 
 import { html } from "../vendor/preact-htm.js";
 import * as api from "../api.js";
-import { form_from, write } from "../form.js";
+import { begun_from, form_from, write } from "../form.js";
 import { busy } from "../runs.js";
-import { change, fail } from "../store.js";
+import { change, current, fail } from "../store.js";
 import { say } from "../words.js";
 import { fetched } from "./drop.js";
 import { Icon } from "./icons.js";
@@ -79,7 +79,7 @@ function Actions({ run, held }) {
   const seed = job.images[shown].seed;
   const from_this = async () => {
     const picture = await fetched(api.picture(id, shown), `${id}.png`).catch(fail);
-    if (picture) write({ picture, mask: null });
+    if (picture) write(begun_from(current().form, current().about, picture));
     document.querySelector(".canvas canvas")?.scrollIntoView({ block: "center", behavior: "smooth" });
   };
   const again = () => change(({ about }) => ({ form: { ...form_from({ ...job.settings, seed }, { ...job, about }) } }));

@@ -1,8 +1,8 @@
 // Beginning from a picture: image to image, or with a painted mask, inpainting.
 
 import { html } from "../vendor/preact-htm.js";
-import { write } from "../form.js";
-import { fail } from "../store.js";
+import { begun_from, write } from "../form.js";
+import { current, fail } from "../store.js";
 import { say } from "../words.js";
 import { Brush } from "./brush.js";
 import { Drop, picture_of } from "./drop.js";
@@ -10,7 +10,7 @@ import { Icon } from "./icons.js";
 
 const take = (file) =>
   picture_of(file)
-    .then((picture) => write({ picture, mask: null }))
+    .then((picture) => write(begun_from(current().form, current().about, picture)))
     .catch(() => fail(say("not_a_picture", { name: file.name })));
 
 export function Start({ form, look }) {
@@ -23,7 +23,7 @@ export function Start({ form, look }) {
       </section>
     `;
   }
-  const remove = () => write({ picture: null, mask: null });
+  const remove = () => write({ picture: null, mask: null, width: "", height: "" });
   return html`
     <section aria-label=${say("start")}>
       <h2>${say("start")}

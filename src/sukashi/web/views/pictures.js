@@ -16,7 +16,7 @@ export function Pictures() {
   const load = async (before) => {
     const mine = ++asked.current;
     try {
-      const page = await api.jobs({ search, limit: PAGE, before });
+      const page = await api.jobs({ search, limit: PAGE, before, state: "done" });
       if (mine !== asked.current) return;
       setJobs((had) => [...(before ? had : []), ...page.jobs]);
       setNext(page.next);
@@ -53,15 +53,12 @@ export function Pictures() {
 }
 
 function Card({ job, chosen, onChoose }) {
-  const { id, state, settings } = job;
+  const { id, settings } = job;
   const prompt = settings.prompt || say("no_prompt");
-  const picture = state === "done"
-    ? html`<img src=${api.picture(id)} alt=${prompt} loading="lazy" />`
-    : html`<div class="waiting">${say(`state_${state}`)}</div>`;
   return html`
-    <a class="hole" href=${`#/run/${id}`} aria-label=${say("open_run", { prompt })}>${picture}</a>
+    <a class="hole" href=${`#/run/${id}`} aria-label=${say("open_run", { prompt })}>
+      <img src=${api.picture(id)} alt=${prompt} loading="lazy" /></a>
     <p title=${prompt}>${prompt}</p>
-    ${state === "done" && html`
-      <label><input type="checkbox" checked=${chosen} onChange=${() => onChoose(id)} />${say("compare")}</label>`}
+    <label><input type="checkbox" checked=${chosen} onChange=${() => onChoose(id)} />${say("compare")}</label>
   `;
 }

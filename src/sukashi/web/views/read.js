@@ -2,7 +2,7 @@
 
 import { html, useState } from "../vendor/preact-htm.js";
 import * as api from "../api.js";
-import { form_from, known_model, settings_of } from "../form.js";
+import { begun_from, form_from, known_model, settings_of, write } from "../form.js";
 import { Difference } from "../parts/difference.js";
 import { Drop, picture_of } from "../parts/drop.js";
 import { Hole } from "../parts/stage.js";
@@ -44,7 +44,7 @@ function Found({ read, run, about }) {
     location.hash = "#/";
   };
   const begin_from = () => {
-    change({ form: { ...current().form, picture, mask: null } });
+    write(begun_from(current().form, about, picture));
     location.hash = "#/";
   };
   const replay = async () => {
