@@ -56,29 +56,29 @@ METHODS: dict[str, Method] = {
     "ti": Method(
         title="textual inversion",
         train=ti.train,
-        config=replace(COMMON, steps=600, rate=1e-2, weight_decay=0.0, vectors=8, word=WORD, templates="captions"),
+        config=replace(COMMON, steps=400, rate=1e-2, weight_decay=0.0, vectors=8, word=WORD, templates="captions"),
     ),
     "lora": Method(
         title="LoRA",
         train=lora.train,
-        config=replace(COMMON, steps=300, rate=1e-3, rank=8, layers=LAYERS, text=True),
+        config=replace(COMMON, steps=150, rate=5e-4, rank=8, layers=LAYERS, text=True),
     ),
     "lora-prior": Method(
         title="LoRA, prior kept",
         train=lora.train,
-        config=replace(COMMON, batch=2, steps=300, rate=1e-3, rank=8, layers=LAYERS, text=True),
-        kept=64,
+        config=replace(COMMON, batch=2, steps=300, rate=5e-4, rank=8, layers=LAYERS, text=True),
+        kept=48,
     ),
     "dreambooth": Method(
         title="DreamBooth",
         train=dreambooth.train,
-        config=replace(COMMON, steps=200, rate=5e-5, text=True),
+        config=replace(COMMON, steps=150, rate=5e-5, text=True),
     ),
     "dreambooth-prior": Method(
         title="DreamBooth, prior kept",
         train=dreambooth.train,
-        config=replace(COMMON, batch=2, steps=400, rate=5e-5, text=True),
-        kept=64,
+        config=replace(COMMON, batch=2, steps=300, rate=5e-5, text=True),
+        kept=48,
     ),
 }
 

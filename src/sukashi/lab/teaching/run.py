@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,26 +100,39 @@ class Measure(NamedTuple):
 
 def taught(way: str, measured: Measure, asked: Sequence[Asked], others: Sequence[Asked]) -> report.Row:
     """Train by one method, unless that was done, and measure."""
-    plan, pipe, folder = measured.plan, measured.pipe, measured.out / way
-    method = methods.for_concept(methods.METHODS[way], plan.concept, plan.steps)
-    called, pictures = method.called(plan.concept), plan.kept if method.kept and plan.kept else method.kept
-    clock = folder / "clock.json"
-    if not clock.is_file():
-        seen = examples(measured.out, plan.concept, called, pipe, pictures=plan.pictures, kept=pictures)
-        begun, busy = time.perf_counter(), time.process_time()
-        methods.teach(method, pipe, seen, folder, measured.say)
-        write_json(clock, {"wall": time.perf_counter() - begun, "cpu": time.process_time() - busy})
-    spent = json.loads(clock.read_text(encoding="utf-8"))
-    model, options = method.open(folder), dict(plan.drawing)
-    facts = {"config": method.config.as_json(), "kept": pictures}
+    plan, method = measured.plan, method_of(way, measured.plan)
+    spent = trained(way, measured.pipe, plan, measured.out, measured.say)
+    model, options = method.open(measured.out / way), dict(plan.drawing)
+    facts = {"config": method.config.as_json(), "kept": method.kept}
+    called = (method.called(plan.concept),)
     return report.Row(
         title=method.title,
-        concept=measured(way, by_model(model, (called,), **options), asked, **facts),
+        concept=measured(way, by_model(model, called, **options), asked, **facts),
         others=measured(f"{way}-others", by_model(model, ("",), **options), others, **facts),
         minutes=spent["wall"] / 60,
         busy=spent["cpu"] / 60,
         steps=method.config.steps,
     )
+
+
+def method_of(way: str, plan: Plan) -> methods.Method:
+    """The method of that name as the plan wants it."""
+    method = methods.for_concept(methods.METHODS[way], plan.concept, plan.steps)
+    return replace(method, kept=plan.kept) if method.kept and plan.kept else method
+
+
+def trained(way: str, pipe: Pipeline, plan: Plan, out: Path, say: Callable[[str], object]) -> dict[str, float]:
+    """Train by one method into ``out``/way, unless that was done; the seconds it took, by the clock and of one core."""
+    method, clock = method_of(way, plan), out / way / "clock.json"
+    if not clock.is_file():
+        folders = examples(
+            out, plan.concept, method.called(plan.concept), pipe, plan.pictures, method.kept, plan.drawing
+        )
+        begun, busy = time.perf_counter(), time.process_time()
+        methods.teach(method, pipe, folders, out / way, say)
+        write_json(clock, {"wall": time.perf_counter() - begun, "cpu": time.process_time() - busy})
+    spent: dict[str, float] = json.loads(clock.read_text(encoding="utf-8"))
+    return spent
 
 
 def pages(out: Path, ways: Sequence[tuple[str, str]], plan: Plan) -> list[tuple[str, list[Image.Image]]]:

@@ -1,0 +1,90 @@
+"""New concepts for kirie: their drawings, their probe, and the experiment, in miniature."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+from PIL import Image
+
+from sukashi.kirie.claims import true_of
+from sukashi.lab.evaluate import to_image
+from sukashi.lab.probe import load_probe
+from sukashi.lab.teaching import report
+from sukashi.lab.teaching.folders import examples
+from sukashi.lab.teaching.probe import KINDS, WEIGHTS, accuracies, load_concept_probe, picture_of, pile
+from sukashi.lab.teaching.questions import PIZZA, SEEN_FIRST, about_concept, about_others
+from sukashi.lab.teaching.run import Eyes, Plan, run
+from sukashi.lab.teaching.world import CONCEPTS, lessons, sample
+from sukashi.loading import load
+
+
+@pytest.mark.parametrize("concept", CONCEPTS)
+def test_a_seed_is_a_picture_and_its_caption_is_true(concept: str) -> None:
+    for seed in range(4):
+        one, two = sample(concept, seed), sample(concept, seed)
+        assert one.picture.tobytes() == two.picture.tobytes() and one.caption == two.caption
+        assert one.caption.count("{}") == 1
+        assert all(true_of(claim, one.scene) for claim in one.claims)
+    assert sample(concept, 1).picture.tobytes() != sample(concept, 2).picture.tobytes()
+
+
+def test_lessons_show_the_penguin_bare_and_questions_do_not() -> None:
+    assert all(s.scene.figures[0].glasses is False and not s.scene.figures[0].food for s in lessons("penguin"))
+    asked = about_concept("penguin", 14)
+    assert [q.prompt for q in asked[:SEEN_FIRST]] == [PIZZA] * SEEN_FIRST
+    for question in asked:
+        (figure,) = question.scene.figures
+        assert figure.glasses or figure.hat or figure.food
+    assert len({q.prompt for q in about_others(6)}) == 6
+
+
+def test_the_shipped_probe_tells_the_concepts_from_the_world_and_from_decoys() -> None:
+    found = accuracies(load_concept_probe(), pile("a test", 12))
+    assert set(found) == set(KINDS) and min(found.values()) >= 0.9, found
+    assert WEIGHTS.stat().st_size < 300_000
+
+
+def test_a_decoy_differs_from_the_penguin_in_one_thing() -> None:
+    decoy, penguin = picture_of("decoy", Random(1)), picture_of("penguin", Random(1))
+    assert decoy.size == penguin.size == (128, 128) and decoy.tobytes() != penguin.tobytes()
+
+
+def test_lessons_become_a_folder_that_is_read_as_any_other(tmp_path: Path) -> None:
+    found = examples(tmp_path, "penguin", "sks bear", load("kirie", device="cpu"), pictures=2, kept=0)
+    assert [(e.caption_from, "sks bear" in e.caption) for e in found] == [("0.txt", True), ("1.txt", True)]
+    assert torch.equal(to_image([found[0].open()]), to_image([lessons("penguin")[0].picture]))
+
+
+def verdicts(*rights: bool) -> list[list[list[object]]]:
+    return [[["kind", "one figure", True], ["glasses", "yes", right]] for right in rights]
+
+
+def test_the_table_counts() -> None:
+    before = {"seen": [False] * 4, "verdicts": verdicts(True, True, True, True)}
+    after = {"seen": [True, False, False, False], "verdicts": verdicts(True, True, False, False)}
+    assert report.share([True, True, False, False]) == "50 ± 25"
+    assert report.claims(after) == [True, True, False, False]
+    assert report.pizza(after) == [True, False, False, False]
+    assert report.change(after, before) == "-50.0 ± 28.9"
+    rows = [report.Row("kirie", after, before), report.Row("taught", after, after, 2.0, 1.0, 30)]
+    lines = report.table(rows, "penguin")
+    assert "| taught | 25 ± 22 | 25 ± 22 | 50 ± 25 |" in lines[3] and "-50.0 ± 28.9" in lines[3]
+    assert lines[3].endswith("| 30 | 2.0 (1.0) |")
+
+
+def test_the_experiment_in_miniature_and_again(tmp_path: Path) -> None:
+    ways = ("ti", "lora", "dreambooth-prior")
+    plan = Plan(ways=ways, pictures=2, prompts=2, others=2, drawing=(("steps", 1),), steps=1, kept=1)
+    pipe, eyes, said = load("kirie", device="cpu"), Eyes(load_probe(), load_concept_probe()), list[str]()
+    text = run(pipe, eyes, plan, tmp_path, say=said.append)
+    assert len(text.splitlines()) == 2 + 3 + len(ways) and text == (tmp_path / "teaching.md").read_text()
+    drawings = json.loads((tmp_path / "drawings.json").read_text())
+    assert drawings["seen"] == [True, True] and all(right for v in drawings["verdicts"] for *_, right in v)
+    with Image.open(tmp_path / "teaching.png") as sheet:
+        assert sheet.height > 6 * report.SIDE
+    said.clear()
+    assert run(pipe, eyes, plan, tmp_path, say=said.append) == text and not said  # nothing is done twice
