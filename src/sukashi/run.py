@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-import torch
 from PIL.Image import Image
-from torch import Tensor
+from torch import Tensor, no_grad
 
 from sukashi.diffusion.types import Level, Step
 from sukashi.precision import NumericalError
+from sukashi.rich import AsPictures, AsRun
 from sukashi.settings import Settings
 
 TEXT_TO_IMAGE = "text-to-image"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class Run(AsRun):
     """Pictures being made: iterating yields one ``Step`` per move; leaving the loop cancels.
 
     Each iteration starts anew and holds its own state, so that two threads may iterate at once.
@@ -45,7 +45,7 @@ class Run:
         steps = self.walk()
         for i in count(1):
             try:
-                with torch.no_grad():
+                with no_grad():
                     step = next(steps)
             except StopIteration:
                 return
@@ -55,7 +55,7 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class Result(AsPictures):
     """Finished pictures and everything needed to make them again."""
 
     images: list[Image]

@@ -39,7 +39,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "outputs",
         "weights.errors",
     ),
-    ("guides moments records",),
+    ("guides moments records rich",),
 )
 
 # What the modules may import from elsewhere, besides the standard library. The longest name wins here too.

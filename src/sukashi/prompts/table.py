@@ -13,6 +13,7 @@ from sukashi.prompts.chunks import Place, spelled
 from sukashi.prompts.encode import read_prompt
 from sukashi.prompts.names import networks
 from sukashi.prompts.script import Voice, script
+from sukashi.rich import AsTokens
 from sukashi.weights.parts import Parts
 
 HEAD = ("chunk", "place", "id", "weight", "norm", "piece", "text")
@@ -37,7 +38,7 @@ class Token:
 
 
 @dataclass(frozen=True)
-class TokenTable:
+class TokenTable(AsTokens):
     """Every token of one prompt as one text encoder is given it; ``str()`` is a table for people."""
 
     prompt: str

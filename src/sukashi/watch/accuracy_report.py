@@ -28,8 +28,8 @@ def table(measured: Measured) -> str:
 
 NOTES = (
     "area: the share of the cells that show the thing, and so the chance of pointing at it. points at it: how often "
-    f"the highest cell of the map is one of them. IoU: of these cells and those above {THRESHOLD:g} of the map's highest "
-    "value; its chance is that of the same map with its cells shuffled. mass: the mean of the map on the thing over "
+    f"the highest cell of the map is one of them. IoU: of these cells and those above {THRESHOLD:g} of the map's "
+    "highest; its chance is that of the same map with its cells shuffled. mass: the mean of the map on the thing over "
     "its mean everywhere; 1 is chance. other words: the same of the maps of all other words of the caption. "
     "± is one standard error over pictures."
 )

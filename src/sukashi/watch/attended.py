@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from sukashi.watch.encoding import heat, picture_url, series
+from sukashi.rich import picture_url
+from sukashi.watch.encoding import heat, series
 from sukashi.watch.maps import SIDES, Maps
 from sukashi.watch.recording import Recording
 

@@ -15,11 +15,12 @@ from itertools import count
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sukashi.diffusion.denoiser import Conditioning
 from sukashi.diffusion.types import Step
 from sukashi.guidance.attention import watched
+from sukashi.nets.shallow import twin_of
 from sukashi.nets.unet import UNet
 from sukashi.pipeline import Pipeline
 from sukashi.run import Run
@@ -107,6 +108,20 @@ class Walk:
             yield step
 
 
+class Looking(UNet):
+    """A U-Net that says when it is asked and when it has answered; not by hooks, so that ``sukashi.fast`` goes on."""
+
+    before: Callable[[Tensor, Tensor, Tensor], None]
+    after: Callable[[Tensor], None]
+
+    def forward(self, x: Tensor, t: Tensor, context: Tensor, **told: Any) -> Tensor:
+        """As ``UNet.forward``."""
+        self.before(x, t, context)
+        out = super().forward(x, t, context, **told)
+        self.after(out)
+        return out
+
+
 def looking(unet: UNet, log: Log) -> UNet:
     """A copy of a U-Net that shares its weights and shows its cross-attention to the log while a step is computed."""
     now: list[Call] = []  # the call going on, at most one
@@ -115,15 +130,14 @@ def looking(unet: UNet, log: Log) -> UNet:
         if now:
             now[0].see(name, probabilities)
 
-    def before(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        now[:] = [log.call(*inputs[:3])] if log.call else []
+    def before(x: Tensor, t: Tensor, context: Tensor) -> None:
+        now[:] = [log.call(x, t, context)] if log.call else []
 
-    def after(_: nn.Module, __: Any, out: Tensor) -> None:
+    def after(out: Tensor) -> None:
         if now and torch.isfinite(out).all():  # else it is computed again, in float32
             now[0].finish()
         now.clear()
 
-    twin = watched(unet, see)
-    twin.register_forward_pre_hook(before)
-    twin.register_forward_hook(after)
+    twin = twin_of(watched(unet, see), Looking)
+    twin.before, twin.after = before, after
     return twin

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Callable, Sequence
 
@@ -11,32 +9,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from sukashi.rich import picture_url
+
 LARGEST = 384  # pixels on the longer side of a picture of one step
 SMALLEST = 48
 SHRINK = 0.7
-QUALITY = 80  # of WebP
-LOSSLESS = 64  # pixels; what is no larger is kept exactly
 SPREAD = 3.0  # standard deviations of noise that reach from grey to black or white
 
 Make = Callable[[int], Image.Image | None]
-
-
-def picture_url(image: Image.Image, side: int | None = None) -> str:
-    """A picture as a data URL: PNG where it is small, else WebP; not longer than ``side`` pixels."""
-    image = shrunk(image, side)
-    kind = "PNG" if max(image.size) <= LOSSLESS else "WEBP"
-    file = io.BytesIO()
-    image.save(file, kind, **({"optimize": True} if kind == "PNG" else {"quality": QUALITY, "method": 4}))
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
-
-
-def shrunk(image: Image.Image, side: int | None) -> Image.Image:
-    """The picture, not longer than ``side`` pixels."""
-    if side is None or max(image.size) <= side:
-        return image
-    scale = side / max(image.size)
-    width, height = (max(1, round(length * scale)) for length in image.size)
-    return image.resize((width, height), Image.Resampling.LANCZOS)
 
 
 def grey(values: Tensor) -> Image.Image:

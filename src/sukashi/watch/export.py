@@ -30,9 +30,10 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
+from sukashi.rich import picture_url
 from sukashi.watch import attended
 from sukashi.watch.curves import added, curves
-from sukashi.watch.encoding import SPREAD, grey, picture_url, series, signed
+from sukashi.watch.encoding import SPREAD, grey, series, signed
 from sukashi.watch.recording import Recording
 from sukashi.watch.schedule import columns
 from sukashi.watch.words import embedding_values

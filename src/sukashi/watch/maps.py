@@ -114,6 +114,11 @@ class Maps:
             self.sheets[side].append(found := Sheet(spelling=spelling))
         return found
 
+    def _repr_html_(self) -> str:
+        from sukashi.watch.display import maps_html
+
+        return maps_html(self)
+
     def word(
         self,
         word: str | int,

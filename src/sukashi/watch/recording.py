@@ -117,6 +117,11 @@ class Recording:
             raise ValueError("this recording has no previews; record(..., previews='linear') has")
         return to_pictures(self.preview(self.latents(i, which)[k : k + 1]))[0]
 
+    def _repr_html_(self) -> str:
+        from sukashi.watch.display import recording_html
+
+        return recording_html(self)
+
 
 def record(
     pipe: Pipeline,

@@ -68,12 +68,17 @@ class Spelling:
         return [row.place for row in self.rows if row.kind == "pad"]
 
     def find(self, ids: Sequence[int]) -> list[int]:
-        """The places of every occurrence of these tokens, one behind the other in one chunk; [] where there is none."""
-        told = [(row.id if row.kind == "word" else None, row.chunk) for row in self.rows]
+        """The places of every occurrence of whole words of these tokens, in one chunk; [] where there is none."""
+        told = {row.place: row.id for row in self.rows}
         found: list[int] = []
-        for k in range(len(told) - len(ids) + 1):
-            if ids and told[k : k + len(ids)] == [(i, told[k][1]) for i in ids]:
-                found += range(k, k + len(ids))
+        for k, first in enumerate(self.words):
+            places = list(first.places)
+            for word in self.words[k + 1 :]:
+                if len(places) >= len(ids) or word.places[0] != places[-1] + 1:
+                    break
+                places += word.places
+            if places and [told[place] for place in places] == list(ids):
+                found += places
         return list(dict.fromkeys(found))
 
 

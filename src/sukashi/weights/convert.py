@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from sukashi.rich import AsText
 from sukashi.weights.errors import ConfigError
 from sukashi.weights.load import Source, load_parts
 from sukashi.weights.parts import LoadReport
@@ -25,7 +26,7 @@ DTYPES = {
 
 
 @dataclass(frozen=True)
-class Converted:
+class Converted(AsText):
     """What was written, and what was loaded for it."""
 
     path: Path

@@ -13,6 +13,7 @@ from sukashi.families import Family
 from sukashi.nets.clip import CLIPText
 from sukashi.nets.unet import UNet
 from sukashi.nets.vae import VAE
+from sukashi.rich import AsText
 
 if TYPE_CHECKING:
     from sukashi.nets.tokenizer import Tokenizer
@@ -42,7 +43,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class PartReport:
+class PartReport(AsText):
     """One network: how many of its tensors were found, how they were stored and how they are held now."""
 
     name: str
@@ -61,7 +62,7 @@ class PartReport:
 
 
 @dataclass(frozen=True)
-class LoadReport:
+class LoadReport(AsText):
     """Everything worth knowing about one loading; ``str()`` of it is for people."""
 
     source: str

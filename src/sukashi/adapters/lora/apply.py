@@ -21,6 +21,7 @@ from sukashi.adapters.words import with_words
 from sukashi.nets.clip import CLIPText
 from sukashi.nets.shallow import with_modules
 from sukashi.nets.unet import UNet
+from sukashi.rich import AsText
 from sukashi.weights.errors import CheckpointError
 from sukashi.weights.parts import Parts
 
@@ -85,7 +86,7 @@ def collected(uses: Sequence[Use]) -> dict[Target, list[Weighted]]:
 
 
 @dataclass(frozen=True)
-class Merged:
+class Merged(AsText):
     """What ``merge`` replaced; ``bytes`` is the memory that the kept weights need."""
 
     kept: tuple[tuple[nn.Module, Tensors], ...]

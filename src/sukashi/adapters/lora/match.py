@@ -16,6 +16,7 @@ from sukashi.adapters.lora.layers import tensors_of
 from sukashi.adapters.lora.names import Target, table
 from sukashi.adapters.lora.read import LoraFile
 from sukashi.nets.unet import UNet
+from sukashi.rich import AsText
 from sukashi.weights.embeddings import Embedding
 from sukashi.weights.errors import CheckpointError
 
@@ -42,7 +43,7 @@ NOT_HERE = {*OTHERS, *WRITTEN.values()} - {*BASES.values()}
 
 
 @dataclass(frozen=True)
-class LoraReport:
+class LoraReport(AsText):
     """What was found in a file, and what of it is for the model; ``str()`` of it is for people."""
 
     source: str
