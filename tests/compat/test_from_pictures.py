@@ -84,6 +84,14 @@ def test_sdxl_refiner_goes_on_with_latents(load: Load, oracle: Theirs) -> None:
     same(load, oracle, "tiny-sdxl-refiner", "StableDiffusionXLImg2ImgPipeline", **call)
 
 
+@pytest.mark.parametrize(("model", "strength"), [("tiny-sdxl", 0.7), ("tiny-sdxl", 1.0)])
+def test_sdxl_inpainting(model: str, strength: float, load: Load, oracle: Theirs) -> None:
+    mask = Image.new("L", (64, 48))
+    mask.paste(255, (16, 8, 40, 32))
+    call = {"image": photo(64, 48), "mask_image": mask, "strength": strength, "height": 48, "width": 64}
+    same(load, oracle, model, "StableDiffusionXLInpaintPipeline", "EulerDiscreteScheduler", **call)
+
+
 def test_pictures_arrays_and_tensors_are_the_same(load: Load) -> None:
     pipe, picture = load("tiny-sd1"), photo(64, 48)
     values = np.asarray(picture, dtype=np.float32) / 255

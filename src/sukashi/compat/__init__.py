@@ -55,7 +55,7 @@ from sukashi.compat.schedulers_apart import (
     IPNDMScheduler,
     UnCLIPScheduler,
 )
-from sukashi.compat.sdxl_from_picture import StableDiffusionXLImg2ImgPipeline
+from sukashi.compat.sdxl_from_picture import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLInpaintPipeline
 from sukashi.compat.stable_diffusion import StableDiffusionPipeline
 from sukashi.compat.stable_diffusion_xl import StableDiffusionXLPipeline
 from sukashi.compat.text_models import CLIPTextModel, CLIPTextModelWithProjection
@@ -102,6 +102,7 @@ __all__ = [
     "StableDiffusionPipelineOutput",
     "StableDiffusionUpscalePipeline",
     "StableDiffusionXLImg2ImgPipeline",
+    "StableDiffusionXLInpaintPipeline",
     "StableDiffusionXLPipeline",
     "TCDScheduler",
     "UNet2DConditionModel",

@@ -1,4 +1,4 @@
-"""``StableDiffusionInpaintPipeline``: the white part of a mask drawn anew, as diffusers does it.
+"""Inpainting pipelines: the white part of a mask drawn anew, as diffusers does it.
 
 The whole picture comes back from the autoencoder; ``sukashi.tasks.inpaint`` keeps what is outside the mask byte for
 byte, and finds small marks that this one, like diffusers, does not see (one pixel of each latent cell counts).
@@ -23,47 +23,32 @@ from sukashi.tasks.keeping import keep_outside
 from sukashi.tasks.masks import cells_as_trained
 from sukashi.tasks.strength import steps_of
 
+Pair = tuple[int, int]
 
-class StableDiffusionInpaintPipeline(FromPicture, StableDiffusionPipeline):
-    """Draw a part anew: ``pipe("a hat", image=picture, mask_image=mask).images[0]``; white is drawn."""
+
+class Inpainting(FromPicture):
+    """A pipeline that draws the white part of a mask anew."""
 
     beside = (0, 5)
     _mask: Tensor
     _hole: Tensor | None = None
 
-    @torch.no_grad()
-    def __call__(  # type: ignore[override]  # the pictures have these places in diffusers too
-        self,
-        prompt: Prompts = None,
-        image: Any = None,
-        mask_image: Any = None,
-        masked_image_latents: Tensor | None = None,
-        height: int | None = None,
-        width: int | None = None,
-        padding_mask_crop: int | None = None,
-        strength: float = 1.0,
-        num_inference_steps: int = 50,
-        **options: Any,
-    ) -> Drawn:
-        """With 9-channel models and any 4-channel model. Picture and mask are brought to height and width.
+    def read_masked(self, image: Any, mask: Any, hole: Tensor | None, size: Pair, crop: int | None) -> Pair:
+        """Keep picture and mask for the run, brought to ``size`` (width, height); returns height and width in pixels.
 
-        Without these the size is the one the model was trained at, as in diffusers. Other options are those of
-        ``StableDiffusionPipeline``. Raises ValueError without a picture or a mask, for a strength that leaves no step,
-        and for ``padding_mask_crop``, which ``sukashi.tasks.inpaint(only_masked=...)`` does.
+        Raises ValueError without a picture or a mask, and for ``crop``.
         """
-        if padding_mask_crop is not None:
+        if crop is not None:
             raise ValueError("padding_mask_crop is not here; sukashi.tasks.inpaint(..., only_masked=...) does the same")
-        if mask_image is None:
+        if mask is None:
             raise ValueError("this pipeline needs a mask, in which white is drawn anew: mask_image=...")
-        if isinstance(image, Image.Image) and isinstance(mask_image, Image.Image):
-            across, down = image.width / mask_image.width, image.height / mask_image.height
+        if isinstance(image, Image.Image) and isinstance(mask, Image.Image):
+            across, down = image.width / mask.width, image.height / mask.height
             if abs(across / down - 1) > 0.02:
-                raise ValueError(f"the picture is {image.size} and the mask {mask_image.size}: other proportions")
-        wide, high = self.usual_size(width, height)
-        high, wide = self.read(image, high, wide)
-        self._mask = self.image_processor.preprocess(mask_image, high, wide, grey=True)
-        self._hole, self._strength = masked_image_latents, strength
-        return super().__call__(prompt, high, wide, num_inference_steps, **options)
+                raise ValueError(f"the picture is {image.size} and the mask {mask.size}: other proportions")
+        high, wide = self.read(image, size[1], size[0])
+        self._mask, self._hole = self.image_processor.preprocess(mask, high, wide, grey=True), hole
+        return high, wide
 
     def _start(self, shape: Shape, dtype: torch.dtype, generator: Generators, latents: Tensor | None) -> Start:
         """Random numbers in diffusers' order: the picture's, where it is needed, the noise, the hole's."""
@@ -107,3 +92,31 @@ class StableDiffusionInpaintPipeline(FromPicture, StableDiffusionPipeline):
         if self._hole is None:
             raise ValueError("with latents in place of the picture, masked_image_latents are needed too")
         return repeated(self._hole.to(self.device, dtype), count)
+
+
+class StableDiffusionInpaintPipeline(Inpainting, StableDiffusionPipeline):
+    """Draw a part anew: ``pipe("a hat", image=picture, mask_image=mask).images[0]``; white is drawn."""
+
+    @torch.no_grad()
+    def __call__(  # type: ignore[override]  # the pictures have these places in diffusers too
+        self,
+        prompt: Prompts = None,
+        image: Any = None,
+        mask_image: Any = None,
+        masked_image_latents: Tensor | None = None,
+        height: int | None = None,
+        width: int | None = None,
+        padding_mask_crop: int | None = None,
+        strength: float = 1.0,
+        num_inference_steps: int = 50,
+        **options: Any,
+    ) -> Drawn:
+        """With 9-channel models and any 4-channel model. Picture and mask are brought to height and width.
+
+        Without these the size is the one the model was trained at, as in diffusers. Other options are those of
+        ``StableDiffusionPipeline``. Raises ValueError without a picture or a mask, for a strength that leaves no step,
+        and for ``padding_mask_crop``, which ``sukashi.tasks.inpaint(only_masked=...)`` does.
+        """
+        size, self._strength = self.usual_size(width, height), strength
+        high, wide = self.read_masked(image, mask_image, masked_image_latents, size, padding_mask_crop)
+        return super().__call__(prompt, high, wide, num_inference_steps, **options)

@@ -1,4 +1,4 @@
-"""``StableDiffusionXLImg2ImgPipeline``: a picture drawn anew by SDXL, or refined by its refiner."""
+"""SDXL with pictures: drawn anew, refined by its refiner, or drawn anew in a part."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from sukashi.beginning import Beginning
 from sukashi.compat.from_picture import FromPicture, Shape
 from sukashi.compat.images import StableDiffusionXLPipelineOutput
+from sukashi.compat.inpaint import Inpainting
 from sukashi.compat.randomness import Generators
 from sukashi.compat.stable_diffusion_xl import Pair, Prompts, Sizes, StableDiffusionXLPipeline
 from sukashi.compat.text_to_image import Begun, Start
@@ -57,10 +58,7 @@ class StableDiffusionXLImg2ImgPipeline(FromPicture, StableDiffusionXLPipeline):
         self._strength, self._between = strength, (denoising_start, denoising_end)
         self._scores = aesthetic_score, negative_aesthetic_score
         height, width = self.read(image)
-        here = height, width
-        sizes: dict[str, Any] = {"original_size": original_size or here, "target_size": target_size or here}
-        sizes["negative_original_size"] = negative_original_size or sizes["original_size"]
-        sizes["negative_target_size"] = negative_target_size or sizes["target_size"]
+        sizes = all_sizes((height, width), original_size, target_size, negative_original_size, negative_target_size)
         where: dict[str, Any] = {"height": height, "width": width, "num_inference_steps": num_inference_steps}
         return super().__call__(prompt, prompt_2, **where, **sizes, **options)
 
@@ -86,6 +84,52 @@ class StableDiffusionXLImg2ImgPipeline(FromPicture, StableDiffusionXLPipeline):
             return begun if until is None else begun._replace(last=max(begun.first, passed(plan, levels, until)))
 
         return start
+
+
+class StableDiffusionXLInpaintPipeline(Inpainting, StableDiffusionXLImg2ImgPipeline):
+    """Draw a part anew with SDXL: ``pipe("a hat", image=picture, mask_image=mask).images[0]``; white is drawn."""
+
+    @torch.no_grad()
+    def __call__(  # type: ignore[override]  # the pictures have these places in diffusers too
+        self,
+        prompt: Prompts = None,
+        prompt_2: Prompts = None,
+        image: Any = None,
+        mask_image: Any = None,
+        masked_image_latents: Tensor | None = None,
+        height: int | None = None,
+        width: int | None = None,
+        padding_mask_crop: int | None = None,
+        strength: float = 0.9999,
+        num_inference_steps: int = 50,
+        *,
+        guidance_scale: float = 7.5,
+        original_size: Pair | None = None,
+        target_size: Pair | None = None,
+        negative_original_size: Pair | None = None,
+        negative_target_size: Pair | None = None,
+        aesthetic_score: float = 6.0,
+        negative_aesthetic_score: float = 2.5,
+        **options: Any,
+    ) -> StableDiffusionXLPipelineOutput | tuple[Any]:
+        """As ``StableDiffusionInpaintPipeline``, with SDXL's base (4 or 9 channels) or refiner.
+
+        Other options are those of ``StableDiffusionXLPipeline``; ``denoising_start`` and ``denoising_end`` are not.
+        """
+        self._strength, self._scores = strength, (aesthetic_score, negative_aesthetic_score)
+        usual = self.usual_size(width, height)
+        high, wide = self.read_masked(image, mask_image, masked_image_latents, usual, padding_mask_crop)
+        sizes = all_sizes((high, wide), original_size, target_size, negative_original_size, negative_target_size)
+        where: dict[str, Any] = {"height": high, "width": wide, "num_inference_steps": num_inference_steps}
+        where["guidance_scale"] = guidance_scale
+        return StableDiffusionXLPipeline.__call__(self, prompt, prompt_2, **where, **sizes, **options)
+
+
+def all_sizes(here: Pair, original: Pair | None, target: Pair | None, *unwanted: Pair | None) -> dict[str, Any]:
+    """The four sizes that SDXL is told, (height, width) each; what is not given is ``here``, or as the wanted one."""
+    wanted = {"original_size": original or here, "target_size": target or here}
+    others = {f"negative_{name}": own or wanted[name] for name, own in zip(wanted, unwanted, strict=True)}
+    return wanted | others
 
 
 def passed(plan: Plan, levels: list[Level], share: float) -> int:
