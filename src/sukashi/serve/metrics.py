@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
@@ -12,7 +14,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        own = {"registry": self.registry}
+        own: dict[str, Any] = {"registry": self.registry}
         self.requests = Counter("sukashi_requests", "HTTP requests", ["method", "route", "status"], **own)
         self.latency = Histogram("sukashi_request_seconds", "until the answer began", ["route"], buckets=SECONDS, **own)
         self.jobs = Counter("sukashi_jobs", "jobs that ended", ["api", "state"], **own)

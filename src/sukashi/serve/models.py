@@ -89,8 +89,8 @@ class Models:
             offer = self.find(name)
             pipe = self.kept.get(offer.name)
             if pipe is None:
-                mine = offer.source == self.source  # the owner may name what must be fetched, clients may not
-                pipe = load(offer.source, **self.how, **({} if mine else {"offline": True}))
+                # the owner may name what must be fetched, clients may not
+                pipe = load(offer.source, offline=offer.source != self.source, **self.how)
                 pipe.name = offer.source if offer.source == "kirie" else offer.name
                 self.kept[offer.name] = pipe
                 self.hashes[offer.name] = fingerprint(pipe)

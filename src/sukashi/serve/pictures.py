@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import json
 import re
 import warnings
 from typing import Any
@@ -82,10 +83,17 @@ def as_format(png: bytes, kind: str, quality: int | None = None) -> bytes:
         out = io.BytesIO()
         image.convert("RGB").save(out, "WEBP" if kind == "webp" else "JPEG", quality=max(1, quality))
         return out.getvalue()
-    record: dict[str, Any] | None = None
+    record: dict[str, Any] | None = json.loads(texts["sukashi"]) if "sukashi" in texts else None
     return encode_picture(image.convert("RGB"), SUFFIXES[kind], parameters=texts.get("parameters"), record=record)
 
 
 def base64_of(data: bytes) -> str:
     """Bytes as bare base64."""
     return base64.b64encode(data).decode()
+
+
+def as_png(picture: Image.Image) -> bytes:
+    """The file of a picture."""
+    out = io.BytesIO()
+    (picture if picture.mode in ("L", "LA", "RGB", "RGBA") else picture.convert("RGBA")).save(out, "PNG")
+    return out.getvalue()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from io import BytesIO
 from typing import Any
 
 from PIL import Image
@@ -15,7 +14,7 @@ from sukashi.opening import open_picture
 from sukashi.serve.a1111.fields import Drawing, Img2Img, Txt2Img
 from sukashi.serve.a1111.options import Chosen
 from sukashi.serve.errors import Refused
-from sukashi.serve.pictures import decoded, opened
+from sukashi.serve.pictures import as_png, decoded, opened
 from sukashi.tasks.fitting import fit
 
 RESIZE = {0: "stretch", 1: "crop", 2: "fill", 3: "stretch"}
@@ -190,10 +189,3 @@ def fit_mask(mask: Image.Image, size: tuple[int, int], resize: str) -> Image.Ima
     if alpha is None:
         return shown
     return Image.merge("LA", (shown, fit(alpha, size, resize)))
-
-
-def as_png(picture: Image.Image) -> bytes:
-    """The file of a picture."""
-    out = BytesIO()
-    (picture if picture.mode in ("L", "LA", "RGB", "RGBA") else picture.convert("RGBA")).save(out, "PNG")
-    return out.getvalue()

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
 from sukashi.serve.a1111.answers import answer
-from sukashi.serve.a1111.asking import Asked, as_png, from_picture, from_words
+from sukashi.serve.a1111.asking import Asked, from_picture, from_words
 from sukashi.serve.a1111.fields import Drawing, Img2Img, Txt2Img
 from sukashi.serve.a1111.options import Chosen, chosen
 from sukashi.serve.desk import Desk, desk_of
@@ -17,7 +17,7 @@ from sukashi.serve.errors import Refused
 from sukashi.serve.jobs.job import OPEN, Job
 from sukashi.serve.jobs.live import Live
 from sukashi.serve.own.jobs import TheDesk, client_of
-from sukashi.serve.pictures import base64_of
+from sukashi.serve.pictures import as_png, base64_of
 from sukashi.serve.previews import picture
 
 router = APIRouter(prefix="/sdapi/v1", tags=["a1111"])

@@ -12,13 +12,12 @@ from PIL import Image
 
 from sukashi.metadata.infotext import parse_infotext
 from sukashi.opening import open_picture
-from sukashi.serve.a1111.asking import as_png
 from sukashi.serve.a1111.fields import PngInfo, Upscale, UpscaleMany
 from sukashi.serve.desk import Desk
 from sukashi.serve.errors import Refused
 from sukashi.serve.own.jobs import TheDesk
 from sukashi.serve.own.tools import recipe_in
-from sukashi.serve.pictures import base64_of, decoded, opened
+from sukashi.serve.pictures import as_png, base64_of, decoded, opened
 from sukashi.tasks.fitting import fit
 
 router = APIRouter(prefix="/sdapi/v1", tags=["a1111"])

@@ -75,7 +75,7 @@ class Job:
     def told(self, ahead: int = 0) -> dict[str, Any]:
         """The JSON of docs/serve.md."""
         address = f"/api/jobs/{self.id}"
-        images = [
+        images: list[dict[str, Any]] = [
             {"k": d.k, "seed": d.seed, "width": d.width, "height": d.height}
             | {"url": f"{address}/images/{d.k}.png", "stopped": d.stopped}
             for d in self.images

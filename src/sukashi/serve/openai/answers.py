@@ -14,8 +14,9 @@ from sukashi.serve import sse
 from sukashi.serve.desk import Desk, while_there
 from sukashi.serve.errors import Refused, shaped
 from sukashi.serve.jobs.job import Job
+from sukashi.serve.jobs.live import Moment
 from sukashi.serve.openai.fields import Generate
-from sukashi.serve.pictures import as_format, base64_of
+from sukashi.serve.pictures import as_format, as_png, base64_of
 from sukashi.serve.previews import picture
 
 
@@ -72,7 +73,7 @@ async def streamed(desk: Desk, job: Job, body: Generate, request: Request, kind:
                 count = sent.get(moment.k, 0)
                 if count < wanted and moment.i * (wanted + 1) >= moment.n * (count + 1) and moment.i < moment.n:
                     sent[moment.k] = count + 1
-                    image = await run_in_threadpool(lambda m=moment: base64_of(partial(m, body)))
+                    image = base64_of(await run_in_threadpool(partial, moment, body))
                     told = {"b64_json": image, "partial_image_index": count, **facts(job, body)}
                     yield typed(f"{kind}.partial_image", told)
             elif event.name == "image":
@@ -89,8 +90,6 @@ def typed(name: str, data: dict[str, Any]) -> bytes:
     return sse.line(name, {"type": name, "created_at": int(time.time()), **data})
 
 
-def partial(moment: Any, body: Generate) -> bytes:
+def partial(moment: Moment, body: Generate) -> bytes:
     """The expected picture of a moment, decoded fully, in the format asked for."""
-    from sukashi.serve.a1111.asking import as_png
-
     return as_format(as_png(picture(moment, "vae")), body.output_format or "png")

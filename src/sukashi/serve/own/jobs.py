@@ -23,7 +23,7 @@ from sukashi.settings import Settings
 router = APIRouter(prefix="/api", tags=["jobs"])
 TheDesk = Annotated[Desk, Depends(desk_of)]
 _FIELDS = {name: {"default": value} for name, value in Settings().to_dict().items()}
-_MORE = {name: {} for options in OPTIONS.values() for name in options}
+_MORE: dict[str, Any] = {name: {} for options in OPTIONS.values() for name in options}
 
 
 class JobBody(BaseModel):

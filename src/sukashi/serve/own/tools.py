@@ -47,7 +47,7 @@ def read(body: Picture, desk: TheDesk) -> dict[str, Any]:
     texts, recipe, problem = recipe_in(decoded(body.picture, "picture", 2**28))
     infotext = texts.texts.get("parameters") or texts.texts.get("UserComment")
     if recipe is None:
-        empty = {"tool": None, "settings": None, "model": None, "options": {}, "record": None}
+        empty: dict[str, Any] = {"tool": None, "settings": None, "model": None, "options": {}, "record": None}
         return {**empty, "notes": [problem] if problem else [], "infotext": infotext}
     record = dict(recipe.raw) if recipe.tool == "sukashi" and "settings" in recipe.raw else None
     settings, notes = settings_in(recipe)
