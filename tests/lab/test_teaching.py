@@ -10,6 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
+from sukashi.cli import kirie
+from sukashi.cli.exits import Misuse
+from sukashi.cli.parser import build
 from sukashi.kirie.claims import true_of
 from sukashi.lab.evaluate import to_image
 from sukashi.lab.probe import load_probe
@@ -88,3 +91,11 @@ def test_the_experiment_in_miniature_and_again(tmp_path: Path) -> None:
         assert sheet.height > 6 * report.SIDE
     said.clear()
     assert run(pipe, eyes, plan, tmp_path, say=said.append) == text and not said  # nothing is done twice
+
+
+def test_the_command_refuses_what_it_does_not_know() -> None:
+    args = build("kirie").parse_args(["teach", "--methods", "lora", "hypnosis"])
+    with pytest.raises(Misuse, match="unknown method 'hypnosis'; known: ti, lora"):
+        kirie.run(args)
+    with pytest.raises(Misuse, match="from 1 on"):
+        kirie.run(build("kirie").parse_args(["teach", "--prompts", "0"]))

@@ -109,8 +109,8 @@ def taught(way: str, measured: Measure, asked: Sequence[Asked], others: Sequence
         title=method.title,
         concept=measured(way, by_model(model, called, **options), asked, **facts),
         others=measured(f"{way}-others", by_model(model, ("",), **options), others, **facts),
-        minutes=spent["wall"] / 60,
-        busy=spent["cpu"] / 60,
+        minutes=spent["wall"],
+        busy=spent["cpu"],
         steps=method.config.steps,
     )
 
@@ -121,17 +121,22 @@ def method_of(way: str, plan: Plan) -> methods.Method:
     return replace(method, kept=plan.kept) if method.kept and plan.kept else method
 
 
-def trained(way: str, pipe: Pipeline, plan: Plan, out: Path, say: Callable[[str], object]) -> dict[str, float]:
-    """Train by one method into ``out``/way, unless that was done; the seconds it took, by the clock and of one core."""
+def trained(way: str, pipe: Pipeline, plan: Plan, out: Path, say: Callable[[str], object]) -> dict[str, float | None]:
+    """Train by one method into ``out``/way, unless that was done; the minutes it took, by the clock and of one core.
+
+    They are not known (None) of a training that was stopped and gone on with.
+    """
     method, clock = method_of(way, plan), out / way / "clock.json"
     if not clock.is_file():
+        gone_on = (out / way / "checkpoint.pt").exists()
         folders = examples(
             out, plan.concept, method.called(plan.concept), pipe, plan.pictures, method.kept, plan.drawing
         )
         begun, busy = time.perf_counter(), time.process_time()
         methods.teach(method, pipe, folders, out / way, say)
-        write_json(clock, {"wall": time.perf_counter() - begun, "cpu": time.process_time() - busy})
-    spent: dict[str, float] = json.loads(clock.read_text(encoding="utf-8"))
+        spans = {"wall": time.perf_counter() - begun, "cpu": time.process_time() - busy}
+        write_json(clock, {name: None if gone_on else span / 60 for name, span in spans.items()})
+    spent: dict[str, float | None] = json.loads(clock.read_text(encoding="utf-8"))
     return spent
 
 
