@@ -208,24 +208,31 @@ def text_config(json: Json) -> CLIPTextConfig:
     kinds = json.get("architectures") or ["CLIPTextModel"]
     if kinds[0] not in ("CLIPTextModel", "CLIPTextModelWithProjection", "CLIPModel"):
         raise read.refuse("architectures", kinds, "CLIPTextModel, CLIPTextModelWithProjection")
-    activation = read.take("hidden_act", "quick_gelu")
-    if activation not in ACTIVATIONS:
-        raise read.refuse("hidden_act", activation, " or ".join(ACTIVATIONS))
     projection = read.take("projection_dim", 512)
     config = CLIPTextConfig(
         vocab_size=read.whole("vocab_size", 49408),
-        width=read.whole("hidden_size", 512),
-        mlp_width=read.whole("intermediate_size", 2048),
-        layers=read.whole("num_hidden_layers", 12),
-        heads=read.whole("num_attention_heads", 8),
+        **layers_of(read, 512, 8),
         positions=read.whole("max_position_embeddings", 77),
-        activation=activation,
         projection_dim=projection if kinds[0] == "CLIPTextModelWithProjection" else None,
         eos_token_id=read.take("eos_token_id", 49407),
-        norm_eps=float(read.take("layer_norm_eps", 1e-5)),
     )
     read.finish()
     return config
+
+
+def layers_of(read: Reader, width: int, heads: int) -> dict[str, Any]:
+    """The fields of a ``TransformerConfig``, of text and of pictures, left out: as transformers has it."""
+    activation = read.take("hidden_act", "quick_gelu")
+    if activation not in ACTIVATIONS:
+        raise read.refuse("hidden_act", activation, " or ".join(ACTIVATIONS))
+    return {
+        "width": read.whole("hidden_size", width),
+        "mlp_width": read.whole("intermediate_size", 4 * width),
+        "layers": read.whole("num_hidden_layers", 12),
+        "heads": read.whole("num_attention_heads", heads),
+        "activation": activation,
+        "norm_eps": float(read.take("layer_norm_eps", 1e-5)),
+    }
 
 
 def unet_json(config: UNetConfig, size: int) -> dict[str, Any]:

@@ -9,12 +9,11 @@ from typing import Any
 
 from torch import nn
 
-from sukashi.nets.clip import ACTIVATIONS
 from sukashi.nets.clip_vision import CLIPVision, CLIPVisionConfig
 from sukashi.nets.ip_adapter import FullProjection, KeysValues, Projection, Resampler
 from sukashi.weights.assemble import assemble, empty
 from sukashi.weights.components import weight_files
-from sukashi.weights.configs import TEXT_INERT, Reader
+from sukashi.weights.configs import TEXT_INERT, Reader, layers_of
 from sukashi.weights.errors import CheckpointError
 from sukashi.weights.files import read_json
 from sukashi.weights.kinds import kind_of
@@ -29,18 +28,11 @@ FACE = r"^image_proj\.(perceiver_resampler\.|proj\.0\.weight$)"
 def vision_config(json: Mapping[str, Any]) -> CLIPVisionConfig:
     """``image_encoder/config.json`` -> ``CLIPVisionConfig``."""
     read = Reader(json, "image encoder config", VISION_INERT)
-    if (activation := read.take("hidden_act", "quick_gelu")) not in ACTIVATIONS:
-        raise read.refuse("hidden_act", activation, " or ".join(ACTIVATIONS))
     config = CLIPVisionConfig(
-        width=read.whole("hidden_size", 768),
-        mlp_width=read.whole("intermediate_size", 3072),
-        layers=read.whole("num_hidden_layers", 12),
-        heads=read.whole("num_attention_heads", 12),
+        **layers_of(read, 768, 12),
         size=read.whole("image_size", 224),
         patch=read.whole("patch_size", 32),
-        activation=activation,
         projection_dim=read.whole("projection_dim", 512),
-        norm_eps=float(read.take("layer_norm_eps", 1e-5)),
     )
     read.finish()
     return config
