@@ -221,7 +221,7 @@ def text_config(json: Json) -> CLIPTextConfig:
 
 
 def layers_of(read: Reader, width: int, heads: int) -> dict[str, Any]:
-    """The fields of a ``TransformerConfig``, of text and of pictures, left out: as transformers has it."""
+    """The fields of a ``TransformerConfig``; what is left out is as transformers has it."""
     activation = read.take("hidden_act", "quick_gelu")
     if activation not in ACTIVATIONS:
         raise read.refuse("hidden_act", activation, " or ".join(ACTIVATIONS))
