@@ -142,6 +142,25 @@ def test_two_runs_of_the_same_noise_stand_beside_one_another(desk: Any) -> None:
     assert re.search(r"Largest difference \d+ of 255", desk.inner_text(".difference"))
 
 
+def test_one_of_several_pictures_is_laid_beside(chromium: Any, server: str) -> None:
+    with opened(chromium, server) as page:
+        page.fill("#prompt", "a boat")
+        page.fill("#steps", "2")
+        page.fill("#seed", "20")
+        page.fill("#count", "3")
+        draw(page)
+        assert page.locator(".several img").count() == 3
+        page.click(".several button >> nth=2")
+        assert "seed 22" in page.inner_text(".facts")
+        page.click("text=Hold beside")
+        page.fill("#count", "1")
+        page.fill("#guidance", "6")
+        draw(page)
+        page.click("text=Compare the two")
+        page.wait_for_selector(".difference")
+        assert "same noise, seed 22" in page.inner_text("main > .note")
+
+
 def test_pictures_are_found_by_their_prompt_and_opened(desk: Any) -> None:
     desk.click("nav >> text=Pictures")
     desk.wait_for_selector(".card img")

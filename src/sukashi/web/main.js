@@ -1,14 +1,14 @@
 // The page: its head, which view is shown, the keys that work everywhere, and a picture dropped anywhere.
 
 import { html, render } from "./vendor/preact-htm.js";
-import * as api from "./api.js";
+import { learn } from "./about.js";
 import { remembered_form } from "./form.js";
 import { dress, next_look, speak } from "./look.js";
 import { file_in } from "./parts/drop.js";
 import { Icon } from "./parts/icons.js";
 import { Horizon } from "./parts/scene.js";
 import { busy, draw, give_up, open } from "./runs.js";
-import { change, current, fail, watch } from "./store.js";
+import { change, current, watch } from "./store.js";
 import { Compare } from "./views/compare.js";
 import { Draw } from "./views/draw.js";
 import { Pictures } from "./views/pictures.js";
@@ -108,4 +108,4 @@ watch(() => {
 });
 listen();
 go();
-api.about().then((about) => change({ about }), fail);
+learn();

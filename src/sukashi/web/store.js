@@ -7,7 +7,7 @@ let state = {
   about: null, // what the server says of itself
   form: null, // what is being asked for, see form.js
   run: null, // the run on the stage, see runs.js
-  held: null, // a finished run laid aside, to see the next one beside it
+  held: null, // a finished run laid aside, {id, shown, job}, to see the next one beside it
   read: null, // a picture that was dropped and what was read from it, see views/read.js
   error: "", // one sentence
   said: "", // one sentence for those who listen to the page

@@ -1,17 +1,15 @@
 // The first noise: its seed, its size, and how many pictures begin from it.
 
 import { html } from "../vendor/preact-htm.js";
-import * as api from "../api.js";
+import { learn } from "../about.js";
 import { model_of, write } from "../form.js";
-import { change, fail } from "../store.js";
 import { say } from "../words.js";
 import { Choice, Number as Field } from "./fields.js";
 import { Icon } from "./icons.js";
 
-// A model says what it suggests once it is loaded, which asking for it brings about.
 function choose(model) {
   write({ model });
-  api.about(model).then((about) => change({ about }), fail);
+  learn();
 }
 
 export function Noise({ form, about, last }) {

@@ -15,7 +15,7 @@ export function Stage({ run, held }) {
   return html`
     <div class=${beside ? "stage two" : "stage"} aria-label=${say("stage")} role="region">
       <div class="frames">
-        ${beside && html`<${Hole} url=${api.picture(held.id)} job=${held} />`}
+        ${beside && html`<${Hole} url=${api.picture(held.id, held.shown)} job=${held.job} />`}
         ${run?.state === "done"
           ? html`<${Hole} url=${api.picture(run.id, run.shown)} job=${run.job} />`
           : run?.preview
@@ -84,7 +84,7 @@ function Actions({ run, held }) {
   };
   const again = () => change(({ about }) => ({ form: { ...form_from({ ...job.settings, seed }, { ...job, about }) } }));
   const lay = () => {
-    change({ held: held?.id === id ? null : { ...job, id } });
+    change({ held: held?.id === id ? null : { id, shown, job } });
     write({ seed });
   };
   return html`
@@ -93,7 +93,7 @@ function Actions({ run, held }) {
       ${action("picture", "from_this", from_this)}
       ${action("again", "settings_again", again)}
       ${held && held.id !== id && html`
-        <a class="plain" href=${`#/compare/${held.id}/${id}`}><${Icon} name="swap" />${say("compare_these")}</a>`}
+        <a class="plain" href=${`#/compare/${held.id}:${held.shown}/${id}:${shown}`}><${Icon} name="swap" />${say("compare_these")}</a>`}
       <a class="plain" href=${api.picture(id, shown)} download=${`${id}-${shown}.png`}><${Icon} name="save" />PNG</a>
     </div>
   `;

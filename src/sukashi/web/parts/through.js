@@ -27,7 +27,7 @@ export function Through({ id, k = 0, other = null, language, look, open }) {
     let shown = null;
     const show = async () => {
       setState(say("through_wait"));
-      const [{ see }, view, compare] = await Promise.all([import("../see.js"), view_of(id, k), other && view_of(other, 0)]);
+      const [{ see }, view, compare] = await Promise.all([import("../see.js"), view_of(id, k), other && view_of(other.id, other.shown)]);
       if (late) return;
       setState("");
       shown = see(place.current, view, { language, compare, state: cursor.current });
@@ -38,7 +38,7 @@ export function Through({ id, k = 0, other = null, language, look, open }) {
       cursor.current = shown?.store.get?.() ?? {};
       shown?.destroy();
     };
-  }, [id, k, other, language, look, open]);
+  }, [id, k, other?.id, other?.shown, language, look, open]);
   const toggle = () => {
     remember("through", !open);
     change({ through: !open });

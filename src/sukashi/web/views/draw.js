@@ -42,7 +42,7 @@ export function Draw({ state }) {
       </div>
     </form>
     ${run?.state === "done" && html`
-      <${Through} id=${run.id} k=${run.shown} other=${held && held.id !== run.id ? held.id : null} open=${state.through}
+      <${Through} id=${run.id} k=${run.shown} other=${held && held.id !== run.id ? held : null} open=${state.through}
         ...${{ language, look }} />`}
   `;
 }
