@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,3 +168,28 @@ def test_sdxl_is_told_the_sizes_that_are_asked_for() -> None:
     close(pipe("a cat", seed=1, steps=4, guidance=3.0, width=64, height=48, **mine), wanted)
     with pytest.raises(ValueError, match=r"crop is \[1\]; two whole numbers of pixels"):
         pipe("a cat", crop=[1])
+
+
+def test_a_model_may_bring_its_own_estimator(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    from sukashi.loading import load
+    from sukashi.weights.save import save_folder
+    from tiny_models import tiny_model
+
+    folder = tmp_path / "depth"
+    save_folder(tiny_model("sd2-depth"), folder)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 32}
+    shape = {"image_size": 32, "patch_size": 16, "backbone_out_indices": [0, 1, 2, 3], "neck_hidden_sizes": [8] * 4}
+    config = transformers.DPTConfig(**sizes, **shape, fusion_hidden_size=8, is_hybrid=False, use_auxiliary_head=False)
+    torch.manual_seed(0)
+    net = transformers.DPTForDepthEstimation(config).eval()
+    net.save_pretrained(folder / "depth_estimator")
+    transformers.DPTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder / "feature_extractor")
+    pipe, picture = load(folder, device="cpu"), photo(32, 32)
+    result = tasks.depth_to_image(pipe, image=picture, steps=2, seed=1)
+    assert "the depth was estimated by the DPT of the model" in result.notes
+    pixels = transformers.DPTImageProcessor(size={"height": 32, "width": 32})(images=picture, return_tensors="pt")
+    with torch.no_grad():
+        depth = net(**pixels).predicted_depth
+    by_hand = tasks.depth_to_image(pipe, image=picture, depth=depth[0], steps=2, seed=1)
+    assert torch.equal(result.latents, by_hand.latents)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,8 @@ def depth_to_image(
     """Draw ``image`` anew, keeping the shapes that ``depth`` shows: bright is near, in any range.
 
     Files of 16 bits keep them; arrays and tensors (H, W) may hold any numbers. Without a depth map it is estimated by
-    transformers' DPT where that is installed and its weights are in the hub's cache. Otherwise as ``image_to_image``.
+    transformers' DPT where that is installed and its weights are beside the model or in the hub's cache. Otherwise as
+    ``image_to_image``.
     Raises ValueError for a map whose proportions are not the picture's.
     """
     opened = open_all(image)
@@ -50,8 +52,9 @@ def depth_to_image(
         opened[0].picture.size, options.get("width"), options.get("height"), pipe.vae.config.factor, notes=notes
     )
     if depth is None:
-        maps, shown = [estimated(each.picture) for each in opened], None
-        notes.append(f"the depth was estimated by {ESTIMATOR}")
+        own = own_estimator(pipe)
+        maps, shown = [estimated(each.picture, own) for each in opened], None
+        notes.append(f"the depth was estimated by {'the DPT of the model' if own else ESTIMATOR}")
     else:
         found, shown = read_depth(depth)
         same_proportions(found, opened[0].picture.size)
@@ -110,18 +113,29 @@ def as_channel(depth: Tensor, height: int, width: int, notes: list[str]) -> Tens
     return 2 * (cells - low) / (high - low) - 1
 
 
-def estimated(picture: Image.Image) -> Tensor:
-    """The depth of a picture by DPT (Ranftl et al. 2021, arXiv:2103.13413), (1, 1, H, W); never fetched from here."""
+def own_estimator(pipe: Pipeline) -> Path | None:
+    """The folder of a model that brings a DPT as ``depth_estimator/``, as depth models on the hub do; else None."""
+    unet = next((Path(part.source) for part in pipe.parts.report.parts if part.name == "unet"), Path())
+    return next((folder for folder in unet.parents if (folder / "depth_estimator" / "config.json").is_file()), None)
+
+
+def estimated(picture: Image.Image, folder: Path | None = None) -> Tensor:
+    """The depth of a picture by DPT (Ranftl et al. 2021, arXiv:2103.13413), (1, 1, H, W); never fetched from here.
+
+    The DPT is that of the model's ``folder`` (``own_estimator``), else the one in the hub's cache.
+    """
     advice = f"give a depth map (depth=...), or install transformers and fetch {ESTIMATOR}"
     try:
         from transformers import DPTForDepthEstimation, DPTImageProcessor
     except ImportError:
         raise ValueError(f"there is no depth map and transformers is not installed; {advice}") from None
+    places = (folder / "feature_extractor", folder / "depth_estimator") if folder else (ESTIMATOR, ESTIMATOR)
     try:
-        processor = DPTImageProcessor.from_pretrained(ESTIMATOR, local_files_only=True)
-        model = DPTForDepthEstimation.from_pretrained(ESTIMATOR, local_files_only=True)
+        processor = DPTImageProcessor.from_pretrained(places[0], local_files_only=True)
+        model = DPTForDepthEstimation.from_pretrained(places[1], local_files_only=True)
     except (OSError, ValueError) as error:
-        raise ValueError(f"there is no depth map and {ESTIMATOR} is not in the hub's cache; {advice}") from error
+        where = f"{places[1]} cannot be loaded" if folder else f"{ESTIMATOR} is not in the hub's cache"
+        raise ValueError(f"there is no depth map and {where}; {advice}") from error
     with torch.no_grad():
         depth: Tensor = model(**processor(images=picture, return_tensors="pt")).predicted_depth
     return depth[None]
