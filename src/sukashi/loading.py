@@ -10,9 +10,11 @@ from typing import Any
 import torch
 
 from sukashi import kirie
+from sukashi.fast.remembered import Remembered
 from sukashi.fast.twin import Quick
 from sukashi.pipeline import Pipeline
 from sukashi.places import words as embeddings_there
+from sukashi.text import encode_text
 from sukashi.weights.hub import FACTS
 from sukashi.weights.load import load_parts
 from sukashi.weights.parts import Parts
@@ -56,7 +58,7 @@ def load(
     pipe = Pipeline(parts, defaults(parts), name=str(model), loading=how, **words)
     pipe.words = embeddings_there()
     if fast:
-        pipe.quick = Quick()
+        pipe.quick, pipe.encode_text = Quick(), Remembered(encode_text)
     return pipe
 
 

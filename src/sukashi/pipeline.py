@@ -61,7 +61,7 @@ class Pipeline(Holder, LoraHolder):
         self.published = resolve(parts.scheduler.get("_class_name", "ddim"), None, parts.scheduler)
         self.defaults = dict(defaults)
         self.quick: Callable[[Any], Any] = lambda net: net  # what runs in the place of a network: ``fast.twin.Quick``
-        self.unknown_words = unknown_words
+        self.encode_text, self.unknown_words = encode_text, unknown_words  # the first may remember: fast.remembered
         self.wraps = False  # whether pictures continue on the other side: ``seamless.around``
         self.size_numbers = parts.family.size_numbers
         self.tokens = min(parts.tokenizers[0].length, parts.text_encoders[0].config.positions)  # in one chunk
@@ -106,7 +106,7 @@ class Pipeline(Holder, LoraHolder):
         prompts = [prompt] if prompt is None or isinstance(prompt, str) else list(prompt)
         with torch.no_grad():
             text: TextEmbedding | Encoded
-            text = plain = encode_text(self.parts, prompts, clip_skip=clip_skip)
+            text = plain = self.encode_text(self.parts, prompts, clip_skip=clip_skip)
             syntax = emphasis != "none" and SYNTAX.search("\n".join(filter(None, prompts)))
             if syntax or chunks > 1 or (any(map(any, plain.cut)) and not truncate):
                 from sukashi.prompts.encode import encode_prompts

@@ -38,9 +38,11 @@ def run(args: argparse.Namespace) -> int:
     for name in there:
         memory = free_memory(name)
         facts.setdefault("devices", {})[name] = {"free": memory, "name": device_name(name)}
+        facts["devices"][name]["fast"] = quick = techniques(name)
         if not args.json:
             free = f", {bytes_as_text(memory)} free" if memory else ""
             print(f"\n{name}: {device_name(name)}{free}", flush=True)
+            print("".join(f"  fast, {dtype}: {', '.join(said)}\n" for dtype, said in quick.items()), end="", flush=True)
         checks = list(doctor.examine(name))
         findings += checks
         if not args.json:
@@ -95,6 +97,19 @@ def lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("kirie", facts["kirie"] or "not in this installation"),
         ("vocabulary", words or none),
     ]
+
+
+def techniques(name: str) -> dict[str, list[str]]:
+    """What ``sukashi.fast`` does on a device, by type of number, and what it cannot do there."""
+    import torch
+
+    from sukashi.fast.choice import choose
+
+    found = {}
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        tools = choose(torch.device(name), dtype)
+        found[str(dtype)[6:]] = [*tools.names, *tools.notes]
+    return found
 
 
 def version(package: str) -> str | None:
