@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import torch
 import uvicorn
 
 from sukashi.serve.app import make_app
@@ -65,6 +66,7 @@ class Served:
 
 @contextlib.contextmanager
 def in_thread(folder: Path, *, limits: dict[str, Any] | None = None, **options: Any) -> Iterator[Served]:
+    torch.set_num_threads(1)  # the client of a test needs a core, too
     config = Config(data=folder, limits=Limits(**(limits or {})), **options)
     models = Models(config.model, device="cpu", found=lambda: [])
     app = make_app(config, models)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import threading
 import time
@@ -100,7 +101,7 @@ def test_progress_and_interrupt(api: webuiapi.WebUIApi) -> None:
             seen.append(told["state"]["sampling_step"])
             shown = told["current_image"]
             assert 0 < told["progress"] < 1 and told["state"]["job_count"] == 3 and told["current_task"]
-    assert shown and Image.open(io.BytesIO(__import__("base64").b64decode(shown))).size == (64, 64)
+    assert shown and Image.open(io.BytesIO(base64.b64decode(shown))).size == (64, 64)
     api.interrupt()
     work.join(20)
     assert not work.is_alive() and len(results[0].images) == 1
@@ -145,8 +146,6 @@ def test_png_info_reads_what_txt2img_wrote(api: webuiapi.WebUIApi) -> None:
     result = api.txt2img(prompt="a cat, (red:1.2) hat", negative_prompt="dog", seed=3, steps=2, **SIZE)
     told = api.png_info(result.image)
     assert told.info == "" or "a cat" in str(told.info)  # Pillow may drop texts when the client saves it again
-    import base64
-
     raw = api.session.post(
         f"{api.baseurl}/txt2img", json={"prompt": "a cat, hat", "seed": 3, "steps": 2, **SIZE}
     ).json()
