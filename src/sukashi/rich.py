@@ -101,9 +101,9 @@ def rest(count: int) -> str:
 
 
 def picture_url(image: Image.Image, side: int | None = None) -> str:
-    """A picture as a data URL: PNG where it is small, else WebP; not longer than ``side`` pixels."""
+    """A picture as a data URL, not longer than ``side`` pixels: PNG where it is small already, else WebP."""
+    kind = "PNG" if max(image.size) <= min(LOSSLESS, side or LOSSLESS) else "WEBP"
     image = shrunk(image, side)
-    kind = "PNG" if max(image.size) <= LOSSLESS else "WEBP"
     file = io.BytesIO()
     image.save(file, kind, **({"optimize": True} if kind == "PNG" else {"quality": QUALITY, "method": 4}))
     return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
