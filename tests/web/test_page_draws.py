@@ -142,6 +142,7 @@ def test_two_runs_of_the_same_noise_stand_beside_one_another(desk: Any) -> None:
     assert re.search(r"Largest difference \d+ of 255", desk.inner_text(".difference"))
 
 
+@pytest.mark.slow
 def test_one_of_several_pictures_is_laid_beside(chromium: Any, server: str) -> None:
     with opened(chromium, server) as page:
         page.fill("#prompt", "a boat")
@@ -201,6 +202,7 @@ def test_language_and_light_are_switched_and_remembered(chromium: Any, server: s
 
 
 def test_everything_that_can_be_operated_has_a_name(desk: Any) -> None:
-    nameless = desk.evaluate("""() => [...document.querySelectorAll('button, a, input, select, textarea, canvas[tabindex]')]
+    nameless = desk.evaluate("""() => [...document.querySelectorAll(
+            'button, a, input, select, textarea, canvas[tabindex]')]
         .filter(e => !(e.ariaLabel || e.textContent.trim() || e.labels?.length || e.title)).map(e => e.outerHTML)""")
     assert not nameless
