@@ -82,6 +82,7 @@ def samplers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--names", nargs="+", metavar="NAME", help="any names of samplers")
     parser.add_argument("--steps", type=whole, nargs="+", metavar="N", help="default 4 8 16")
     parser.add_argument("--grid", metavar="NAME", help="the one grid that all walk (default uniform)")
+    parser.add_argument("--fine", type=whole, metavar="N", help="steps of the solution they are held to (default 100)")
     parser.add_argument("--cfg-scale", "--guidance", dest="guidance", type=real, metavar="X")
     seeded(parser)
 
@@ -143,7 +144,7 @@ TRIALS: dict[str, Trial] = {
     "negative": Trial("windows", "negative", "a negative prompt that holds in a part of the run",
         (*DRAWN, "negative_prompt", "windows", "seed"), negative),
     "samplers": Trial("sampling", "samplers", "samplers side by side, and how far each is from the solution",
-        (*DRAWN, "names", "grid", "seed"), samplers),
+        (*DRAWN, "names", "grid", "fine", "seed"), samplers),
     "inversion": Trial("inverting", "inversion", "a picture to noise and back by DDIM: how much is lost",
         (*DRAWN, "image", "seed"), inversion),
     "vae": Trial("roundtrip", "vae", "pictures through the autoencoder and back",

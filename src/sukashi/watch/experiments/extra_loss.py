@@ -77,7 +77,7 @@ def loss(
     prompt: str = "a boy in the forest",
     *,
     colour: str = "blue",
-    weights: Sequence[float] = (0.0, 30.0, 100.0, 300.0),
+    weights: Sequence[float] = (0.0, 100.0, 300.0, 1000.0),
     through: str = "decoder",
     seeds: Sequence[int] = (1, 2),
     **options: Any,

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 def negative(
     pipe: Pipeline,
-    prompt: str = "a girl with glasses",
-    negative_prompt: str = "glasses",
+    prompt: str = "a dog at night",
+    negative_prompt: str = "night",
     *,
     windows: int = 5,
     seed: int = 1,
