@@ -14,6 +14,7 @@ from torch import Tensor
 from sukashi import tasks
 from sukashi.diffusion.denoiser import Conditioning
 from sukashi.diffusion.names import resolve
+from sukashi.fast.twin import Quick
 from sukashi.guidance.strength import measured
 from sukashi.pipeline import Pipeline
 from sukashi.watch.attention import attention
@@ -97,6 +98,17 @@ def test_the_watched_network_is_another_and_shares_every_tensor() -> None:
     assert seen.maps == []
     seen.unet(torch.ones(1, 4, 8, 8), torch.ones(1), torch.ones(1, 7, 32))  # outside a run nothing is noted
     assert seen.maps == []
+
+
+def test_fast_networks_are_watched_too() -> None:
+    fast = copy.copy(tiny())
+    fast.quick = Quick()
+    seen, plain = attention(fast), attention(tiny())
+    drawn = seen(PROMPTS[0], **OPTIONS)
+    assert torch.equal(drawn.latents, fast(PROMPTS[0], **OPTIONS).latents)
+    assert type(fast.quick(seen.unet)) is type(seen.unet) and fast.quick(seen.unet) is not seen.unet
+    plain(PROMPTS[0], **OPTIONS)
+    torch.testing.assert_close(seen.maps[0].word("cat"), plain.maps[0].word("cat"), rtol=1e-3, atol=1e-4)
 
 
 def test_what_is_kept_is_what_was_asked_for() -> None:
