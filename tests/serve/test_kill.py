@@ -53,7 +53,7 @@ def remember(served: Served, asked: dict[str, tuple[str, int]], finished: dict[t
 
 
 def test_two_kills(tmp_path: Path) -> None:
-    killed_and_checked(tmp_path / "data", kills=2, seed=1, jobs=3)
+    killed_and_checked(tmp_path / "data", kills=2, seed=1, jobs=2)
 
 
 @pytest.mark.slow
