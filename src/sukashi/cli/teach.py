@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sukashi.cli.exits import OK, Misuse
+from sukashi.cli.options import loading
 from sukashi.cli.teach_options import asked
 
 if TYPE_CHECKING:
@@ -41,9 +42,10 @@ def teach(args: argparse.Namespace) -> int:
         result = method.train(pipe, examples, config, out, watch=progress(config.filled(args.deed).steps or 0))
     except ModuleNotFoundError as error:  # of the extra [train]
         raise Misuse(str(error)) from error
+    loss = result.loss if result.loss == result.loss else None  # none was left to do
     for note in result.notes:
         print(f"note: {note}", file=sys.stderr)
-    print(json.dumps({"files": [str(file) for file in result.files], "steps": result.steps, "loss": result.loss}))
+    print(json.dumps({"files": [str(file) for file in result.files], "steps": result.steps, "loss": loss}))
     return OK
 
 
@@ -58,7 +60,10 @@ def model(args: argparse.Namespace) -> Pipeline:
     """The model in float32 on the CPU; training moves a copy of it to where it runs."""
     from sukashi.cli.model import load
 
-    return load(argparse.Namespace(**{**vars(args), "device": "cpu", "dtype": "float32", "json": True}))
+    parser = argparse.ArgumentParser()
+    loading(parser)
+    usual = vars(parser.parse_args([]))  # of every option that training does not have
+    return load(argparse.Namespace(**{**usual, **vars(args), "device": "cpu", "dtype": "float32", "json": True}))
 
 
 def dry_run(method: str, pipe: Pipeline, examples: Examples, config: Config, out: Path) -> int:

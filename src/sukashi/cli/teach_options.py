@@ -89,6 +89,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
     "the machine": (
         Option("device", ("--device",), "cpu, or what accelerate finds (default)", NAME),
         Option("precision", ("--precision", "--mixed-precision"), "no (default), fp16, bf16", NAME),
+        Option("cache", ("--no-cache",), "encode pictures and captions anew each time", {"action": "store_false"}),
         Option("checkpointing", ("--checkpointing", "--gradient-checkpointing"), "less memory, more time", FLAG),
     ),
     "what is kept": (

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,14 +73,21 @@ def teach(
     machine = accelerator(asked)
     base = moved(parts_of(model), machine.device, HELD[asked.precision])
     taught = prepare(base, asked)
-    facts = Facts(method=method, model=name_of(model), family=base.family, config=asked, examples=examples)
-    facts = replace(facts, trigger=trigger_of(examples))
+    habits = model.defaults if isinstance(model, Pipeline) else habits_of(base)
+    facts = Facts(
+        method=method,
+        model=name_of(model),
+        family=base.family,
+        config=asked,
+        examples=examples,
+        trigger=trigger_of(examples),
+        habits=habits,
+    )
     room, average, run = made_ready(machine, taught, facts, folder)
     journal = Journal(folder, run.step) if machine.is_main_process else None
-    habits = model.defaults if isinstance(model, Pipeline) else habits_of(base)
     losses: deque[float] = deque(maxlen=100)
     if journal and run.step == 0:
-        show(taught, facts, average, journal, habits, machine)
+        show(taught, facts, average, journal, machine)
     for step, spent in run:
         begun = time.perf_counter()
         for group in room.optimizer.param_groups:
@@ -92,7 +99,7 @@ def teach(
             rate = max(group["lr"] for group in room.optimizer.param_groups)
             journal.note(step, loss=value, norm=norm, rate=rate, seconds=time.perf_counter() - begun)
             watch(step + 1, value)
-            show(taught, replace(facts, steps=step + 1), average, journal, habits, machine)
+            show(taught, replace(facts, steps=step + 1), average, journal, machine)
     average.swap()  # from here on the model is what is written
     files: list[Path] = []
     if journal:
@@ -141,9 +148,7 @@ def made_ready(machine: Accelerator, taught: Taught, facts: Facts, folder: Path)
     return room, average, run
 
 
-def show(
-    taught: Taught, facts: Facts, average: Average, journal: Journal, habits: Mapping[str, Any], machine: Accelerator
-) -> None:
+def show(taught: Taught, facts: Facts, average: Average, journal: Journal, machine: Accelerator) -> None:
     """After a step: a sheet of samples where one is due, and the files where each state is kept."""
     config, step, folder = facts.config, facts.steps, journal.folder
     due = config.sample_every and step % config.sample_every == 0
@@ -154,7 +159,7 @@ def show(
         if due:
             with machine.autocast():
                 path = folder / "samples" / f"step-{step:06d}.png"
-                sheet = draw_sheet(taught.parts, habits, config.samples, config.seed + 1, path)
+                sheet = draw_sheet(taught.parts, facts.habits, config.samples, config.seed + 1, path)
             journal.show(step, sheet)
         if kept:
             taught.write(folder / f"step-{step:06d}", facts)

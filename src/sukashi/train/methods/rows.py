@@ -48,8 +48,8 @@ def first_vectors(tokenizer: Tokenizer, rows: nn.Embedding, config: Config) -> T
         )
     if len(ids) > config.vectors:
         raise ValueError(
-            f"start {config.start!r} is {len(ids)} tokens, {config.word} has {config.vectors} vectors; take a word of "
-            f"fewer tokens, or vectors={len(ids)}"
+            f"start {config.start!r} is {len(ids)} tokens, {config.word} has {config.vectors} "
+            f"vector{'s' * (config.vectors > 1)}; take a word of fewer tokens, or vectors={len(ids)}"
         )
     return rows.weight[[ids[k % len(ids)] for k in range(config.vectors)]].detach().float().clone()
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -25,6 +26,7 @@ class Facts:
     examples: Examples
     steps: int = 0
     trigger: str = ""  # what to say for it
+    habits: Mapping[str, Any] = field(default_factory=dict)  # settings that suit the model
 
 
 Write = Callable[[Path, Facts], list[Path]]

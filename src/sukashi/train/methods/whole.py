@@ -30,7 +30,7 @@ def prepare(base: Parts, config: Config) -> Taught:
     }
 
     def write(folder: Path, facts: Facts) -> list[Path]:
-        return [write_model(folder / "model", parts, getattr(torch, config.saved_as))]
+        return [write_model(folder / "model", parts, getattr(torch, config.saved_as), facts.habits)]
 
     trained = {f"unet.{name}": parameter for name, parameter in unet.named_parameters()}
     return Taught(parts=parts, trained=trained, trained_text=trained_text, write=write)

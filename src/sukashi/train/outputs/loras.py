@@ -82,13 +82,16 @@ def peft_names(factors: Factors, alpha: float, base: Parts) -> dict[str, Tensor]
 
 
 def peft_settings(factors: Factors, alpha: float, facts: Facts) -> dict[str, Any]:
-    """PEFT's ``LoraConfig`` of each part, flat, as diffusers keeps it beside the tensors: alpha would be lost else."""
+    """PEFT's ``LoraConfig`` of each part, flat, as diffusers keeps it beside the tensors: alpha would be lost else.
+
+    The layers of a text encoder are named so that they are found in transformers 4 and 5.
+    """
     settings: dict[str, Any] = {}
     for part in dict.fromkeys(target.part for target in factors):
         own = {
             "r": facts.config.rank,
             "lora_alpha": alpha,
-            "target_modules": [target.path for target in factors if target.part == part],
+            "target_modules": [path.removeprefix("text_model.") for of, path in factors if of == part],
             "use_dora": facts.config.dora,
             "lora_bias": False,
             "bias": "none",
