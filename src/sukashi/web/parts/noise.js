@@ -22,6 +22,7 @@ export function Noise({ form, about, last }) {
       ${about?.models.length > 1 && html`
         <${Choice} id="model" label=${say("model")} value=${model.name} onChange=${choose}
           options=${about.models} />`}
+      ${model && !model.defaults && html`<p class="note">${say("model_loading")}</p>`}
       <div>
         <label for="seed">${say("seed")}</label>
         <div class="with-buttons">

@@ -1,7 +1,7 @@
 export default {
   views: "Views", draw: "Draw", pictures: "Pictures", read: "Read", compare: "Compare", close: "Close",
   look_auto: "Light or dark: as the system", look_light: "Light", look_dark: "Dark",
-  words: "Words", prompt: "Prompt", prompt_hint: "a girl with glasses eating pizza",
+  words: "What is asked for", prompt: "Prompt", prompt_hint: "a girl with glasses eating pizza",
   negative: "Negative prompt", negative_hint: "what should not be there",
   tokens: "Tokens", tokens_of: "{n} of {room} tokens", tokens_in_chunks: "{n} tokens, {chunks} times {room}",
   tokens_next: "after {room} tokens, part {n} is read by itself", tokens_cut: "cut after {room} tokens: the rest is not read",
@@ -15,7 +15,7 @@ export default {
   window_all: "The negative prompt holds in all {steps} steps. Drag the ends.",
   window_part: "The negative prompt holds from step {from} to {to} of {steps}.",
   window_none: "The share of noise in the picture, step by step.",
-  noise: "Noise", model: "Model", seed: "Seed", seed_new: "new each time", seed_dice: "A new seed each time",
+  noise: "Noise", model: "Model", model_loading: "This model is being loaded.", seed: "Seed", seed_new: "new each time", seed_dice: "A new seed each time",
   seed_last: "The seed of the picture shown", width: "Width", height: "Height", count: "Pictures",
   start: "From a picture", start_drop: "Choose or drop a picture to begin from", start_remove: "Without it",
   not_a_picture: "{name} is not a picture this browser can open.", picture_start: "The picture to begin from",

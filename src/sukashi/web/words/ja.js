@@ -1,7 +1,7 @@
 export default {
   views: "画面", draw: "描く", pictures: "作品", read: "読み取る", compare: "比べる", close: "閉じる",
   look_auto: "明るさはシステムに合わせる", look_light: "明るい表示", look_dark: "暗い表示",
-  words: "ことば", prompt: "プロンプト", prompt_hint: "a girl with glasses eating pizza",
+  words: "描くことば", prompt: "プロンプト", prompt_hint: "a girl with glasses eating pizza",
   negative: "ネガティブプロンプト", negative_hint: "描いてほしくないもの",
   tokens: "トークン", tokens_of: "{room} 個中 {n} 個", tokens_in_chunks: "{n} 個（{room} 個ずつ {chunks} 組）",
   tokens_next: "{room} 個で区切り。ここから {n} 組目", tokens_cut: "{room} 個まで。この先は読まれません",
@@ -15,7 +15,7 @@ export default {
   window_all: "ネガティブプロンプトは全 {steps} ステップで効きます。両端をドラッグできます。",
   window_part: "ネガティブプロンプトは {steps} ステップ中 {from} から {to} まで効きます。",
   window_none: "画像に残るノイズの割合を、ステップごとに示します。",
-  noise: "ノイズ", model: "モデル", seed: "シード", seed_new: "毎回新しく", seed_dice: "毎回新しいシードを使う",
+  noise: "ノイズ", model: "モデル", model_loading: "このモデルを読み込んでいます。", seed: "シード", seed_new: "毎回新しく", seed_dice: "毎回新しいシードを使う",
   seed_last: "表示中の画像のシードを使う", width: "幅", height: "高さ", count: "枚数",
   start: "画像から始める", start_drop: "元にする画像を選ぶか、ここに落とす", start_remove: "使わない",
   not_a_picture: "{name} はこのブラウザーで開ける画像ではありません。", picture_start: "元にする画像",
