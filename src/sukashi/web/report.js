@@ -7,13 +7,17 @@ const { view, compare, language } = JSON.parse(document.getElementById("see-data
 const root = document.getElementById("see");
 const strip = document.createElement("div");
 let shown = null;
+let timer = 0;
 
 function show(chosen) {
   const state = shown ? shown.store.get() : startOf(location.hash);
   if (shown) shown.destroy();
   document.documentElement.lang = chosen;
   shown = see(root, view, { language: chosen, compare, keyboard: "page", state });
-  shown.store.on(["step", "word"], ({ step, word }) => history.replaceState(null, "", mark(step, word)));
+  shown.store.on(["step", "word"], ({ step, word }) => {
+    clearTimeout(timer); // browsers refuse to be told too often
+    timer = setTimeout(() => history.replaceState(null, "", mark(step, word)), 200);
+  });
   strip.replaceChildren(choices("Language / 言語", [["en", "English"], ["ja", "日本語"]], chosen, show));
 }
 

@@ -39,7 +39,7 @@ export function see(root, view, { language = "en", compare = null, keyboard = "i
   const count = Math.max(...views.map(({ steps }) => steps.length));
   const mode = view.steps.some(({ x0 }) => x0) ? "x0" : "image";
   const first = { step: count - 1, playing: false, mode, word: null, when: "step", layer: "", style: "colour" };
-  const store = makeStore({ ...first, ...state, playing: false });
+  const store = makeStore(fitting({ ...first, ...state, playing: false }, views, count));
   const curves = curvesPanel(store, views, count, say);
   const schedule = schedulePanel(store, views, say);
   const page = h("article", { class: `see${compare ? " see-compare" : ""}`, lang: language, "aria-label": say("view") },
@@ -59,6 +59,13 @@ export function see(root, view, { language = "en", compare = null, keyboard = "i
       root.replaceChildren();
     },
   };
+}
+
+/** State of an earlier view, as far as it makes sense in this one. */
+function fitting(state, views, count) {
+  const shows = ({ steps }) => state.mode === "image" || steps.some((step) => step[state.mode]);
+  const mode = views.some(shows) ? state.mode : "image";
+  return { ...state, mode, step: Math.min(count - 1, Math.max(0, Math.trunc(state.step) || 0)) };
 }
 
 function heading(view, name, say) {

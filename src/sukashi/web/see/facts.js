@@ -35,7 +35,7 @@ function plot(store, view, say) {
   return chart({
     title: "ᾱ (t)", about: `${view.sampler}, ${view.grid}`, xs, range: [0, 1],
     lines: [
-      { label: say("trained"), colour: "blue", values: xs.map((t) => trained.get(t) ?? null), spanGaps: true },
+      { label: say("trained"), colour: "blue", values: xs.map((t) => trained.get(t) ?? visited.get(t)), spanGaps: true },
       { label: say("visited"), colour: "red", values: xs.map((t) => visited.get(t) ?? null), dots: true },
     ],
     where: here, choose: (k) => store.set({ step: nearest(xs[k]), playing: false }),

@@ -35,7 +35,7 @@ export async function draw(canvas, { picture, map, style, sharp, still }) {
   if (!heat) return;
   pen.imageSmoothingEnabled = true;
   if (style === "colour") {
-    pen.fillStyle = "rgb(16 14 22 / 0.4)";
+    pen.fillStyle = "rgb(16 14 22 / 0.34)";
     pen.fillRect(0, 0, width, height);
   }
   pen.drawImage(toned(heat, width, height, style === "paper" ? cutOut : glow), 0, 0);
@@ -80,7 +80,7 @@ function glow(value) {
   const k = Math.floor(place);
   const part = place - k;
   const mixed = GLOW[k].map((low, c) => low + part * (GLOW[k + 1][c] - low));
-  return [...mixed, 255 * Math.min(0.8, 1.7 * value * value + 0.25 * value)];
+  return [...mixed, 255 * Math.min(0.66, 1.3 * value * value + 0.2 * value)];
 }
 
 function cutOut(value) {
