@@ -34,6 +34,8 @@ class Told(NamedTuple):
     picture: int
     side: str  # one of SIDES
     spelling: Spelling
+    kept: Tensor  # (K,) the places of what is no padding
+    padding: Tensor  # (T - K,) the others
 
     @property
     def key(self) -> tuple[int, str, str]:
@@ -65,11 +67,8 @@ class Pictures:
             self.asked, self.counted = now, set()
         if self.known[0] is not context:
             self.known = (context, self.rows(heard, context))
-        fresh = {
-            r: one for r, one in enumerate(self.known[1]) if one and (one[0], one[1], one[2].text) not in self.counted
-        }
-        size = (x.shape[2], x.shape[3])
-        return Call(self, step, fresh, size)
+        fresh = {r: told for r, told in enumerate(self.known[1]) if told and told.key not in self.counted}
+        return Call(self, step, fresh, (x.shape[2], x.shape[3]))
 
     def rows(self, heard: Sequence[Heard], context: Tensor) -> list[Told | None]:
         """What each row of a context (R, T, D) is; None where it is neither side, as outside the window of a negative.
@@ -85,9 +84,12 @@ class Pictures:
             if len(sides) == 2:
                 first = len(context) > pictures and (picture, "negative") not in taken
                 sides = ["negative" if first else "positive"]
-            told = Told(picture, sides[0], spelling) if spelling and sides else None
             taken |= {(picture, side) for side in sides}
-            found.append(told)
+            if not spelling or not sides:
+                found.append(None)
+                continue
+            places = (torch.tensor(p, dtype=torch.int64, device=row.device) for p in (spelling.kept, spelling.padding))
+            found.append(Told(picture, sides[0], spelling, *places))
         return found
 
     def recognised(self, heard: Sequence[Heard], row: Tensor) -> Spelling | None:
@@ -119,9 +121,9 @@ class Call:
         self.seen.add(name)
         h, w = map_size(probabilities.shape[2], *self.size)
         for r, told in self.rows.items():
-            seen, spelling = probabilities[r], told.spelling  # (heads, N, T)
-            padding = seen[..., spelling.padding].sum(dim=-1, keepdim=True)
-            columns = torch.cat([seen[..., spelling.kept], padding], dim=-1).transpose(1, 2)  # (heads, K + 1, N)
+            seen = probabilities[r].transpose(1, 2)  # (heads, T, N)
+            rest = seen.index_select(1, told.padding).sum(dim=1, keepdim=True)
+            columns = torch.cat([seen.index_select(1, told.kept), rest], dim=1)  # (heads, K + 1, N)
             self.layers[r][name] = columns.reshape(*columns.shape[:2], h, w)
         if self.weighs and "mid_block" not in name and self.size[0] < 8 * h:
             self.strengths.append(strength(probabilities, (h, w), self.size))
