@@ -40,6 +40,7 @@ def config_of(args: argparse.Namespace) -> Any:
     if not 1 <= args.batch <= 64:
         raise Misuse(f"--batch is {args.batch}; 1 to 64 is accepted")
     most = {"pixels": args.max_pixels, "steps": args.max_steps, "count": args.max_count, "queue": args.max_queue}
+    most["waiting"] = args.max_queue and max(args.max_count or 16, args.max_queue // 2)
     most |= {"seconds": args.job_timeout, "body": args.max_body and args.max_body * MIB}
     limits = replace(Limits(), **{name: value for name, value in most.items() if value})
     auth = [*args.auth, *filter(None, [os.environ.get("SUKASHI_AUTH")])]

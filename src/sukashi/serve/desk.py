@@ -15,7 +15,7 @@ from sukashi.serve.config import Config
 from sukashi.serve.errors import Refused
 from sukashi.serve.jobs.asking import wish
 from sukashi.serve.jobs.job import Job, Wish
-from sukashi.serve.jobs.live import LAST, Event, Listener, Lives
+from sukashi.serve.jobs.live import LAST, Event, Listener, Live, Lives
 from sukashi.serve.jobs.queue import Queue, Waiting
 from sukashi.serve.jobs.store import Store
 from sukashi.serve.logs import log
@@ -70,7 +70,7 @@ class Desk:
     def _enqueue(self, job: Job) -> None:
         there = {drawn.k for drawn in job.images}
         left = [k for k in range(job.count) if k not in there]
-        self.lives.begin(job.id, job.count, finished=len(there))
+        self.lives.begin(Live(job.id, job.count, job.api, job.client, finished=len(there)))
         key = batching.key(job.task, job.model, job.settings, attention=job.attention)
         self.queue.put(Waiting(job.id, job.client, left, key))
 

@@ -15,7 +15,7 @@ from sukashi.serve import batching
 from sukashi.serve.drawing import Cancelled, TooLong, Watch, as_png, asked_of, draw, facts_of
 from sukashi.serve.jobs.files import write_whole
 from sukashi.serve.jobs.job import Job
-from sukashi.serve.jobs.live import Lives
+from sukashi.serve.jobs.live import Live, Lives
 from sukashi.serve.jobs.queue import Queue, Unit
 from sukashi.serve.jobs.store import Store
 from sukashi.serve.logs import log
@@ -113,7 +113,7 @@ class Worker:
 
     def draw_alone(self, pipe: Pipeline, job: Job, k: int) -> None:
         """One picture by its task."""
-        live = self.lives.begin(job.id, job.count)
+        live = self.lives.begin(Live(job.id, job.count, job.api, job.client))
         watch = Watch(live, pipe, k, self.seconds, self.metrics.step)
         self.metrics.rows.observe(1)
         try:
@@ -127,7 +127,10 @@ class Worker:
         """Several pictures in the rows of one batch; who cancels leaves its row empty."""
         self.metrics.rows.observe(len(jobs))
         began = time.perf_counter()
-        watches = {n: Watch(self.lives.begin(j.id, j.count), pipe, k, self.seconds) for n, (j, k) in enumerate(jobs)}
+        watches = {
+            n: Watch(self.lives.begin(Live(j.id, j.count, j.api, j.client)), pipe, k, self.seconds)
+            for n, (j, k) in enumerate(jobs)
+        }
         try:
             run = batching.run(pipe, [asked_of(job, k) for job, k in jobs], self.rows)
             x, ended = run.x.clone(), set[int]()

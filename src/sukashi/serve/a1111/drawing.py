@@ -57,8 +57,8 @@ def at_hand(desk: Desk, client: str) -> tuple[Job, Live] | None:
     """The caller's job that is being drawn, else the first of its that waits; of those asked for over this API."""
     waiting: tuple[Job, Live] | None = None
     for live in list(desk.lives.jobs.values()):
-        job = desk.store.find(live.id)
-        if job is None or job.api != "a1111" or job.client != client or job.state not in OPEN:
+        job = desk.store.find(live.id) if (live.api, live.client) == ("a1111", client) else None
+        if job is None or job.state not in OPEN:
             continue
         if job.state == "running":
             return job, live

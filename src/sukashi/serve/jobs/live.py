@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -72,9 +71,10 @@ class Live:
 
     id: str
     count: int
+    api: str = "jobs"
+    client: str = ""
     stop: str | None = None  # "cancel", "interrupt" (this picture as it is, no more), "skip" (this one as it is)
     moment: Moment | None = None
-    began: float | None = None
     finished: int = 0  # pictures
     listeners: list[Listener] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -108,10 +108,10 @@ class Lives:
         self.lock = threading.Lock()
         self.jobs: dict[str, Live] = {}
 
-    def begin(self, job: str, count: int, finished: int = 0) -> Live:
-        """A job that is taken."""
+    def begin(self, live: Live) -> Live:
+        """A job that is taken; the one that is there already where it was taken before."""
         with self.lock:
-            return self.jobs.setdefault(job, Live(job, count, finished=finished, began=time.time()))
+            return self.jobs.setdefault(live.id, live)
 
     def get(self, job: str) -> Live | None:
         """A job, if it is not over."""
