@@ -2,55 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from live_server import free_port, serving
 
 from browser import chromium
 
 __all__ = ["chromium"]  # a fixture
-SERVE = "import sys; from sukashi.cli import main; sys.exit(main())"
-PATIENCE = 90.0  # seconds until the model is loaded
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of `sukashi serve` with an empty history."""
-    pytest.importorskip("fastapi", reason="the server's libraries are not installed: pip install 'sukashi[serve]'")
-    folder = tmp_path_factory.mktemp("serve")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-c", SERVE, "serve", "--port", str(port), "--data", str(folder), "--device", "cpu"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    log = folder / "log.txt"
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
-    try:
-        address = f"http://127.0.0.1:{port}/"
-        wait_for(address, process, log)
+    with serving(tmp_path_factory.mktemp("serve"), free_port()) as (address, _):
         yield address
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Until the server says that it can draw."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        assert process.poll() is None, log.read_text()[-3000:]
-        try:
-            with urllib.request.urlopen(f"{address}readyz", timeout=5):
-                return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.2)
-    raise AssertionError(f"not ready after {PATIENCE} s: {log.read_text()[-3000:]}")

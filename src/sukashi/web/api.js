@@ -39,11 +39,14 @@ export const name_of = (id, k = 0) => `/api/jobs/${id}/images/${k}.png`;
 
 const EVENTS = ["queued", "step", "image", "done", "failed", "cancelled"];
 
-// Follow a job: `hear(name, data)` for each event; returns a function that stops listening. A connection that breaks is
-// taken up again by the browser, and the server begins with where the job is.
+// Follow a job: `hear(name, data)` for each event; returns a function that stops listening. A connection that breaks
+// ("away") is taken up again by the browser, and the server begins with where the job is.
 export function events(id, hear) {
   const source = new EventSource(new URL(`jobs/${encodeURIComponent(id)}/events`, root));
   for (const name of EVENTS) source.addEventListener(name, (event) => hear(name, JSON.parse(event.data)));
-  source.onerror = () => source.readyState === EventSource.CLOSED && hear("failed", { error: "the server ended the connection" });
+  source.onerror = () => {
+    if (source.readyState === EventSource.CLOSED) hear("failed", { error: "the server ended the connection" });
+    else hear("away", {});
+  };
   return () => source.close();
 }

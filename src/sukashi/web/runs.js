@@ -5,13 +5,14 @@ import { settings_of } from "./form.js";
 import { change, current, fail } from "./store.js";
 import { say } from "./words.js";
 
-// A run is {id, state, ahead, i, n, k, count, preview, shown, job}: the state "queued", "drawing", "done", "failed" or
-// "cancelled"; step i of n of picture k of count; which of them is shown; and the server's job once it is done.
+// A run is {id, state, away, ahead, i, n, k, count, preview, shown, job}: the state "queued", "drawing", "done", "failed" or
+// "cancelled"; step i of n of picture k of count; which of them is shown; the server's job
+// once it is done. `away`: the server cannot be heard.
 let stop = () => {};
 
 export const busy = (run) => run?.state === "queued" || run?.state === "drawing";
 
-const fresh = (id) => ({ id, state: "queued", ahead: 0, i: 0, n: 0, k: 0, count: 1, preview: null, shown: 0, job: null });
+const fresh = (id) => ({ id, state: "queued", away: false, ahead: 0, i: 0, n: 0, k: 0, count: 1, preview: null, shown: 0, job: null });
 
 const put = (patch) => change(({ run }) => ({ run: { ...run, ...patch } }));
 
@@ -52,6 +53,7 @@ function follow(id) {
   return new Promise((resolve) => {
     stop = api.events(id, (name, data) => {
       if (current().run?.id !== id) return;
+      put({ away: name === "away" });
       if (name === "queued") put({ ahead: data.ahead ?? 0 });
       if (name === "step") {
         const { i, n, k, count, preview } = data;

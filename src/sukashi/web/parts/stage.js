@@ -32,15 +32,20 @@ export const Hole = ({ url, job, alt }) => html`
   <div class="hole"><img src=${url} alt=${alt ?? job?.settings?.prompt ?? ""} /></div>
 `;
 
-const Steps = ({ run: { i, n, k, count, ahead } }) => html`
+const Steps = ({ run }) => html`
   <div class="steps">
-    <progress max=${n || 1} value=${i} aria-label=${say("progress")} />
-    <p class="line">
-      <span>${n && count > 1 && `${say("picture_n", { n: k + 1 })} · `}${n ? say("step_of", { i, n }) : ahead ? say("ahead", { n: ahead }) : say("waiting")}</span>
-      <span><kbd>Esc</kbd> ${say("cancels")}</span>
-    </p>
+    <progress max=${run.n || 1} value=${run.i} aria-label=${say("progress")} />
+    <p class="line"><span>${place_of(run)}</span><span><kbd>Esc</kbd> ${say("cancels")}</span></p>
   </div>
 `;
+
+// Where a run is, in words.
+function place_of({ i, n, k, count, ahead, away }) {
+  if (away) return say("away");
+  if (!n) return ahead ? say("ahead", { n: ahead }) : say("waiting");
+  const step = say("step_of", { i, n });
+  return count > 1 ? `${say("picture_n", { n: k + 1 })} · ${step}` : step;
+}
 
 function Caption({ run, held }) {
   const { job, shown } = run;

@@ -27,7 +27,7 @@ export default {
   other: "Also asked for: {text}.", other_drop: "Leave out",
   stage: "Picture", empty: "Write a few words and press Draw.", empty_wait: "Noise, to begin with.",
   preview: "The picture as it is foreseen at this step", progress: "Steps done", step_of: "Step {i} of {n}",
-  waiting: "One moment …", ahead: "{n} before you", several: "Pictures of this run", picture_n: "Picture {n}",
+  waiting: "One moment …", ahead: "{n} before you", away: "The server does not answer. Waiting for it.", several: "Pictures of this run", picture_n: "Picture {n}",
   no_prompt: "without words", fact_seed: "seed {n}", fact_steps: "{n} steps", fact_guidance: "guidance {n}", fact_seconds: "{n} s",
   beside: "Hold beside", beside_title: "Lay this picture aside; the next one has the same noise and stands beside it",
   beside_off: "Put away", beside_off_title: "No longer beside the next picture",

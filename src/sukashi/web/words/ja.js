@@ -27,7 +27,7 @@ export default {
   other: "ほかの指定：{text}。", other_drop: "外す",
   stage: "画像", empty: "ことばを書いて「描く」を押してください。", empty_wait: "はじめは、ノイズだけ。",
   preview: "このステップで予測される画像", progress: "進んだステップ", step_of: "{n} ステップ中 {i}",
-  waiting: "少々お待ちください…", ahead: "{n} 件待ち", several: "この回の画像", picture_n: "{n} 枚目",
+  waiting: "少々お待ちください…", ahead: "{n} 件待ち", away: "サーバーが応答しません。待っています。", several: "この回の画像", picture_n: "{n} 枚目",
   no_prompt: "ことばなし", fact_seed: "シード {n}", fact_steps: "{n} ステップ", fact_guidance: "ガイダンス {n}", fact_seconds: "{n} 秒",
   beside: "横に置く", beside_title: "この画像を残し、次の画像を同じノイズから描いて隣に並べます",
   beside_off: "片づける", beside_off_title: "次の画像の隣に並べるのをやめます",
