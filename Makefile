@@ -57,9 +57,9 @@ links: $(DEV) ## put right the line numbers that the README and docs link to
 bench: $(DEV) ## measure side by side with diffusers: build/bench.json and build/bench.md
 	$(BIN)/python -m benchmarks $(ARGS)
 
-docs: $(DOCS) ## the reference of every public name: build/docs/index.html
-	$(BIN)/python docs/build.py build/docs
-	@echo "the reference is $(CURDIR)/build/docs/index.html"
+docs: $(DOCS) ## the site, in English and Japanese, its pictures and numbers made anew: build/docs/index.html
+	$(BIN)/mkdocs build -q
+	@echo "the site is $(CURDIR)/build/docs/index.html"
 
 wheel: $(DEV) ## build the wheel into dist/
 	$(BIN)/python -m build --wheel

@@ -22,8 +22,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tasks",),
     ("loading", "shelf"),
     ("pipeline run elaborate steering named",),
-    ("prompts", "adapters"),
-    ("text", "translate", "fast"),
+    ("prompts", "adapters", "fast"),
+    ("text", "translate"),
     ("weights families", "beginning sizes seeds seamless memory", "guidance"),
     (
         "nets",
