@@ -4,7 +4,7 @@
 #   VENV=.venv          where the virtual environment is
 #   TORCH_ARGS=...      extra arguments for the installation of PyTorch, e.g. an --index-url for a CUDA or CPU build
 #   WORKERS=2           how many files of tests are run at a time
-#   ARGS=...            extra arguments for pytest (make test) or for the benchmark (make bench ARGS=--full)
+#   ARGS=...            extra arguments for pytest (make test) or for the benchmark (make bench bench-quick ARGS=--full)
 
 SHELL := /bin/bash
 VENV ?= .venv
@@ -26,7 +26,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .PHONY: help demo install test slow check format links bench docs wheel clean distclean
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(CORE) ## set everything up and draw a picture with the model that ships inside the package
 	@mkdir -p outputs
@@ -54,8 +54,12 @@ format: $(DEV) ## let ruff put the style right
 links: $(DEV) ## put right the line numbers that the README and docs link to
 	$(BIN)/python tests/architecture/markdown_links.py --fix
 
-bench: $(DEV) ## measure side by side with diffusers: build/bench.json and build/bench.md
-	$(BIN)/python -m benchmarks $(ARGS)
+bench: $(DEV) ## full-size networks beside the peers: build/peers-*.md (more in docs/benchmarks.md)
+	$(BIN)/python -m benchmarks.peers $(ARGS)
+
+bench-quick: $(DEV) ## minutes: start, load, small models, and where the time of a demo goes
+	$(BIN)/python -m benchmarks.demo
+	$(BIN)/python -m benchmarks --runs 3 $(ARGS)
 
 docs: $(DOCS) ## the site, in English and Japanese, its pictures and numbers made anew: build/docs/index.html
 	$(BIN)/mkdocs build -q

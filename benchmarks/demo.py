@@ -1,4 +1,4 @@
-"""Where the time of ``make demo`` goes: a picture by kirie in a fresh process, part by part: ``python -m benchmarks.demo``.
+"""Where the time of ``make demo`` goes, part by part, in fresh processes: ``python -m benchmarks.demo``.
 
 Written to build/demo.json; ``--no-fast`` and ``--runs 5`` are understood.
 """
