@@ -97,6 +97,16 @@ def test_begins_from_a_picture_and_keeps_what_is_outside_the_mask(server: Served
     assert done["calls"] == 2 and done["options"] == {"strength": 0.5} and done["settings"]["width"] == 64
 
 
+def test_every_picture_of_a_job_is_asked_for_alike(server: Served) -> None:
+    start = png_of(Image.effect_mandelbrot((64, 64), (-2, -1, 1, 1), 50).convert("RGB"))
+    fields = {"task": "outpaint", "picture": start, "right": 32, "width": None, "height": None}
+    job = server.wait(server.ask("a cat", count=2, **fields)["id"])
+    assert job["state"] == "done" and [image["width"] for image in job["images"]] == [96, 96], job["error"]
+    alone = server.wait(server.ask("a cat", seed=2, **fields)["id"])
+    pictures = [Image.open(io.BytesIO(server.picture(*which))) for which in ((job["id"], 1), (alone["id"], 0))]
+    assert pictures[0].tobytes() == pictures[1].tobytes() and job["settings"]["width"] == 96
+
+
 def test_what_cannot_be_done_is_refused_with_the_field(server: Served) -> None:
     cases = [
         ({"widht": 64}, "unknown field 'widht'"),

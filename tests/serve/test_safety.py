@@ -43,7 +43,11 @@ def test_foreign_names_and_foreign_pages_are_kept_out(guarded: Served) -> None:
     with guarded.client(headers=BASIC) as client:
         assert client.get("/api/about", headers={"Host": "evil.example"}).status_code == 403
         assert client.get("/api/about", headers={"Origin": "https://evil.example"}).status_code == 403
-        assert client.get("/api/about", headers={"Origin": "https://friend.example"}).status_code == 200
+        friend = client.get("/api/about", headers={"Origin": "https://friend.example"})
+        assert friend.status_code == 200 and friend.headers["access-control-allow-origin"] == "https://friend.example"
+        asks = {"Origin": "https://friend.example", "Access-Control-Request-Method": "POST", "Authorization": ""}
+        assert client.options("/api/jobs", headers=asks).status_code == 200
+        assert client.options("/api/jobs", headers={**asks, "Origin": "https://evil.example"}).status_code == 403
         assert client.get("/api/about", headers={"Origin": guarded.url}).status_code == 200
 
 

@@ -21,14 +21,14 @@ def test_the_way_of_a_job(tmp_path: Path) -> None:
     store = Store(tmp_path)
     job = store.add(wish())
     assert job.state == "queued" and store.start(job.id) and store.job(job.id).started is not None
-    first = store.finish_picture(job.id, Drawn(k=0, seed=5, width=8, height=8), job.settings, {"calls": 1})
+    first = store.finish_picture(job.id, Drawn(k=0, seed=5, width=8, height=8), {"calls": 1})
     assert first is not None and first.state == "running" and first.facts == {"calls": 1}
-    again = store.finish_picture(job.id, Drawn(k=0, seed=5, width=8, height=8), job.settings, {})
+    again = store.finish_picture(job.id, Drawn(k=0, seed=5, width=8, height=8), {})
     assert again is not None and len(again.images) == 1  # twice is once
-    last = store.finish_picture(job.id, Drawn(k=1, seed=6, width=8, height=8), job.settings, {})
+    last = store.finish_picture(job.id, Drawn(k=1, seed=6, width=8, height=8), {})
     assert last is not None and last.state == "done" and [drawn.seed for drawn in last.images] == [5, 6]
     assert not store.end(job.id, "cancelled") and not store.start(job.id)
-    assert store.finish_picture(job.id, Drawn(k=1, seed=6, width=8, height=8), job.settings, {}) is None
+    assert store.finish_picture(job.id, Drawn(k=1, seed=6, width=8, height=8), {}) is None
     assert store.numbers() == {"done": 1} and json.dumps(last.told())
 
 
@@ -37,7 +37,7 @@ def test_what_was_cancelled_takes_no_picture(tmp_path: Path) -> None:
     job = store.add(wish())
     store.start(job.id)
     assert store.end(job.id, "cancelled")
-    assert store.finish_picture(job.id, Drawn(k=0, seed=5, width=8, height=8), job.settings, {}) is None
+    assert store.finish_picture(job.id, Drawn(k=0, seed=5, width=8, height=8), {}) is None
     assert store.recover() == []
 
 
@@ -47,7 +47,7 @@ def test_after_a_crash_halves_are_gone_and_the_rest_goes_on(tmp_path: Path) -> N
     for job in (begun, done):
         store.start(job.id)
         write_whole(store.files.picture(job.id, 0), b"whole")
-        store.finish_picture(job.id, Drawn(k=0, seed=5, width=8, height=8), job.settings, {})
+        store.finish_picture(job.id, Drawn(k=0, seed=5, width=8, height=8), {})
     write_whole(store.files.picture(begun.id, 1), b"written, but not entered")
     (store.files.pictures / ".1234.tmp").write_bytes(b"half")
     (store.files.inputs / f"{'0' * 24}-picture").write_bytes(b"of a job that was never entered")
@@ -67,6 +67,14 @@ def test_ids_are_the_only_names(tmp_path: Path) -> None:
             checked(name)
     with pytest.raises(ValueError, match="has no"):
         Store(tmp_path).files.input("0" * 24, "../mask")
+
+
+def test_a_folder_has_one_server(tmp_path: Path) -> None:
+    first = Store(tmp_path)
+    with pytest.raises(OSError, match="another server keeps its jobs in"):
+        Store(tmp_path)
+    first.close()
+    Store(tmp_path).close()
 
 
 def test_seeds_of_pictures() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
@@ -61,6 +62,8 @@ def make_app(config: Config, models: Models) -> FastAPI:
         app.include_router(router)
     add_health(app)
     add_page(app)
+    if config.origins:
+        app.add_middleware(CORSMiddleware, allow_origins=config.origins, allow_methods=["*"], allow_headers=["*"])
     app.add_middleware(Gate, config=config, metrics=desk.metrics)
     return app
 

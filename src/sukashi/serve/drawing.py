@@ -99,13 +99,13 @@ def as_png(result: Result, model_hash: str | None, *, stopped: int | None, rows:
     return encode_picture(result.images[0], ".png", parameters=text, record=record)
 
 
-def facts_of(result: Result, job: Job, k: int, *, stopped: int | None) -> tuple[Drawn, dict[str, Any], dict[str, Any]]:
-    """The picture's row, the job's settings filled in, and the facts of its run."""
+def facts_of(result: Result, job: Job, k: int, *, stopped: int | None) -> tuple[Drawn, dict[str, Any]]:
+    """The picture's row, and the facts of its run."""
     image, asked = result.images[0], result.requests[0]
     seed = asked.seed or 0
-    settings = asked.to_dict() | {name: job.settings[name] for name in ("seed", "count", "variation_seed")}
-    width, height = (image.width, image.height) if job.task in ("inpaint", "outpaint") else (asked.width, asked.height)
-    settings |= {"width": width, "height": height, "loras": job.settings["loras"]}
+    filled = {name: value for name, value in asked.to_dict().items() if job.settings[name] is None}
+    if job.task in ("inpaint", "outpaint"):  # drawn at a size in whole cells, or only the masked part
+        filled |= {"width": image.width, "height": image.height}
     notes = [*job.facts.get("notes", ()), *(note for note in result.notes if note not in job.facts.get("notes", ()))]
     if stopped is not None:
         notes.append(f"picture {k + 1} was broken off after step {stopped}")
@@ -115,9 +115,10 @@ def facts_of(result: Result, job: Job, k: int, *, stopped: int | None) -> tuple[
         "calls": result.calls,
         "seconds": round(job.facts.get("seconds", 0.0) + result.seconds, 3),
         "notes": notes,
+        "filled": json.loads(json.dumps(filled)),
     }
     drawn = Drawn(k=k, seed=seed, width=image.width, height=image.height, stopped=stopped)
-    return drawn, json.loads(json.dumps(settings)), facts
+    return drawn, facts
 
 
 def asked_of(job: Job, k: int) -> Settings:

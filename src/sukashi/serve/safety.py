@@ -81,6 +81,8 @@ class Gate:
         origin = headers.get("origin")
         if origin and urlsplit(origin).netloc != host and origin not in config.origins:
             raise Stop(403, f"pages of {origin} may not call this server (--allow-origin {origin} lets them)")
+        if scope["method"] == "OPTIONS" and origin in config.origins:
+            return ""  # a browser asks first, without credentials
         address = (scope.get("client") or ("unknown", 0))[0]
         user = self.user(headers.get("authorization", ""))
         if user is None and scope["path"] not in OPEN:

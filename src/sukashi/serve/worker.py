@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -104,7 +105,14 @@ class Worker:
 
     def begun(self, unit: Unit) -> Job | None:
         """The job of a picture, entered as running; None where nobody wants it any more."""
-        return self.store.find(unit.job) if self.store.start(unit.job) else None
+        job = self.store.find(unit.job) if self.store.start(unit.job) else None
+        live = self.lives.get(unit.job)
+        if job is not None and job.images and live is not None and live.stop == "interrupt":  # between two pictures
+            self.queue.drop(job.id)
+            if self.store.end(job.id, "done"):
+                self.over(job, "done", self.store.job(job.id).told())
+            return None
+        return job
 
     def batches(self, pipe: Pipeline, job: Job, k: int) -> bool:
         """Whether a picture is one that the batch rule is about."""
@@ -179,11 +187,11 @@ class Worker:
         data = as_png(result, self.models.hashes.get(job.model), stopped=watch.stopped, rows=rows)
         path = self.store.files.picture(job.id, k)
         write_whole(path, data)
-        drawn, settings, facts = facts_of(result, job, k, stopped=watch.stopped)
-        interrupted = watch.stopped is not None and watch.live.stop == "interrupt" and not more
+        drawn, facts = facts_of(result, job, k, stopped=watch.stopped)
+        interrupted = watch.live.stop == "interrupt" and not more
         if watch.live.stop == "skip":
             watch.live.stop = None
-        kept = self.store.finish_picture(job.id, drawn, settings, facts, last=interrupted)
+        kept = self.store.finish_picture(job.id, drawn, facts, last=interrupted)
         if kept is None:
             path.unlink(missing_ok=True)
             return
@@ -201,6 +209,8 @@ class Worker:
         self.queue.drop(job.id)
         text = sentence_of(error)
         status = 504 if isinstance(error, TooLong) else 422 if isinstance(error, ValueError) else 500
+        if status == 500:
+            log("fault", id=job.id, kind=type(error).__name__, trace=traceback.format_tb(error.__traceback__)[-6:])
         if self.store.end(job.id, "failed", text):
             self.over(job, "failed", {"error": text, "status": status}, kind=type(error).__name__)
 

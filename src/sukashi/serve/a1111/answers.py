@@ -28,7 +28,7 @@ def answer(desk: Desk, job: Job, body: Drawing, kind: str, notes: Sequence[str])
 
 def info(desk: Desk, job: Job, body: Drawing, texts: Sequence[str], notes: Sequence[str]) -> dict[str, Any]:
     """How the pictures were made, in A1111's words."""
-    settings, n = job.settings, len(job.images)
+    settings, n = job.shown, len(job.images)
     own = [seed_of(settings, drawn.k) for drawn in job.images]
     subseeds = [one.get("variation_seed") or 0 for one in own]
     sampler = job.facts.get("sampler")

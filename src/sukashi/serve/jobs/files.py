@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 from pathlib import Path
+from typing import IO
 
 _ID = re.compile(r"[0-9a-f]{24}", re.ASCII)
 _PICTURE = re.compile(r"([0-9a-f]{24})-(\d{1,4})\.png", re.ASCII)
@@ -67,3 +68,21 @@ def write_whole(path: Path, data: bytes) -> None:
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def held(path: Path) -> IO[bytes]:
+    """A file that nobody else holds, as long as it is open: also gone after kill -9.
+
+    Raises OSError where another server has it. Where the system has no such locks, nothing is held.
+    """
+    file = path.open("wb")
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:
+        pass
+    except OSError:
+        file.close()
+        raise OSError(f"another server keeps its jobs in {path.parent}; --data names another folder") from None
+    return file

@@ -58,7 +58,7 @@ class Job:
     created: float
     started: float | None
     finished: float | None
-    facts: dict[str, Any]  # of the run: sampler, grid, calls, seconds, notes
+    facts: dict[str, Any]  # of the run: sampler, grid, calls, seconds, notes, and what was filled in
     error: str | None
     images: Sequence[Drawn] = ()
 
@@ -71,6 +71,12 @@ class Job:
     def over(self) -> bool:
         """Whether nothing will happen to it any more."""
         return self.state in OVER
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """The settings, with what was left open filled in as the run had it."""
+        filled = self.facts.get("filled", {})
+        return {name: filled.get(name) if value is None else value for name, value in self.settings.items()}
 
     def told(self, ahead: int = 0) -> dict[str, Any]:
         """The JSON of docs/serve.md."""
@@ -88,7 +94,7 @@ class Job:
             "task": self.task,
             "model": self.model,
             "api": self.api,
-            "settings": self.settings,
+            "settings": self.shown,
             "options": self.options,
             "count": self.count,
             "created": self.created,

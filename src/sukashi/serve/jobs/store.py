@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sukashi.serve.jobs.files import Files, write_whole
+from sukashi.serve.jobs.files import Files, held, write_whole
 from sukashi.serve.jobs.job import Drawn, Job, Wish
 
 SCHEMA = """
@@ -38,6 +38,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self.held = held(folder / "lock")
         self.files = Files(folder)
         self.lock = threading.RLock()
         self.connection = sqlite3.connect(folder / "jobs.sqlite", check_same_thread=False, isolation_level=None)
@@ -47,9 +48,10 @@ class Store:
         self.connection.executescript(SCHEMA)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, and let another server have the folder."""
         with self.lock:
             self.connection.close()
+            self.held.close()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -96,29 +98,22 @@ class Store:
             row = connection.execute("SELECT state FROM jobs WHERE id = ?", (job,)).fetchone()
         return row is not None and row["state"] == "running"
 
-    def finish_picture(
-        self, job: str, drawn: Drawn, settings: Mapping[str, Any], facts: Mapping[str, Any], *, last: bool = False
-    ) -> Job | None:
+    def finish_picture(self, job: str, drawn: Drawn, facts: Mapping[str, Any], *, last: bool = False) -> Job | None:
         """Enter a picture whose file is written; the last one missing (or ``last``) ends the job.
 
         Returns the job, or None where it is over already: then the picture does not count.
         """
         with self.writing() as connection:
-            row = connection.execute("SELECT state FROM jobs WHERE id = ?", (job,)).fetchone()
+            row = connection.execute("SELECT state, settings FROM jobs WHERE id = ?", (job,)).fetchone()
             if row is None or row["state"] != "running":
                 return None
             kept = {key: value for key, value in vars(drawn).items() if key != "k"}
             connection.execute("INSERT OR REPLACE INTO pictures VALUES (?, ?, ?)", (job, drawn.k, json.dumps(kept)))
             there = connection.execute("SELECT count(*) FROM pictures WHERE job = ?", (job,)).fetchone()[0]
-            over = last or there >= int(settings["count"])
+            over = last or there >= int(json.loads(row["settings"])["count"])
+            now = ("done", time.time()) if over else ("running", None)
             connection.execute(
-                "UPDATE jobs SET settings = ?, facts = ?, state = ?, finished = ? WHERE id = ?",
-                (
-                    json.dumps(dict(settings)),
-                    json.dumps(dict(facts)),
-                    *(("done", time.time()) if over else ("running", None)),
-                    job,
-                ),
+                "UPDATE jobs SET facts = ?, state = ?, finished = ? WHERE id = ?", (json.dumps(dict(facts)), *now, job)
             )
         return self.job(job)
 

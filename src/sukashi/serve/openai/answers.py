@@ -32,7 +32,8 @@ async def answer(desk: Desk, job: Job, body: Generate, request: Request, kind: s
 
 def facts(job: Job, body: Generate) -> dict[str, Any]:
     """What the API says of the pictures beside the pictures."""
-    size = f"{job.settings['width']}x{job.settings['height']}" if job.settings.get("width") else "auto"
+    shown = job.shown
+    size = f"{shown['width']}x{shown['height']}" if shown["width"] else "auto"
     quality = body.quality if body.quality in ("low", "medium", "high") else "auto"
     return {"size": size, "quality": quality, "background": "opaque", "output_format": body.output_format or "png"}
 
