@@ -163,7 +163,6 @@ def install(embedding: Embedding, tokenizers: Sequence[Tokenizer], encoders: Seq
     has ids; the model is then as it was. A run under way in another thread is not disturbed.
     """
     widths = tuple(encoder.config.width for encoder in encoders)
-    by_width = dict(zip(embedding.widths, embedding.vectors, strict=True))
     if widths not in (embedding.widths, embedding.widths[-1:]):  # the refiner has only SDXL's second encoder
         raise ValueError(
             f"the embedding {embedding.token!r} is for {family_of(embedding.widths)}; this model is "
@@ -178,9 +177,9 @@ def install(embedding: Embedding, tokenizers: Sequence[Tokenizer], encoders: Seq
     before = [rows_of(encoder).weight for encoder in encoders]
     ids: list[int] = []
     done: list[Tokenizer] = []
-    for encoder, width in zip(encoders, widths, strict=True):
+    for encoder, vectors in zip(encoders, embedding.vectors[-len(widths) :], strict=True):
         weight = rows_of(encoder).weight
-        set_rows(encoder, torch.cat([weight.detach(), by_width[width].to(weight)]))  # [V, d] -> [V + n, d]
+        set_rows(encoder, torch.cat([weight.detach(), vectors.to(weight)]))  # [V, d] -> [V + n, d]
     try:
         for tokenizer in each_once(tokenizers):
             added = tokenizer.add_word(embedding.token, embedding.count)

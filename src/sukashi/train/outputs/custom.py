@@ -27,7 +27,7 @@ def write_custom(path: Path, weights: Mapping[str, Tensor], base: Parts, facts: 
 
     With ``config.keys`` "kohya" as differences from the model, ``lora_unet_..._attn2_to_k.diff`` (LyCORIS' full
     matrices; our own loader, A1111 and ComfyUI read them); with "peft" as diffusers' ``load_attn_procs`` takes them,
-    ``....attn2.processor.to_k_custom_diffusion.weight``.
+    ``....attn2.processor.to_k_custom_diffusion.weight``, and an empty tensor for each attention that stays.
     """
     dtype, differences = getattr(torch, facts.config.saved_as), facts.config.keys == "kohya"
     tensors = {}
@@ -39,6 +39,7 @@ def write_custom(path: Path, weights: Mapping[str, Tensor], base: Parts, facts: 
         else:
             block, _, layer = place.rpartition(".")
             tensors[f"{block}.processor.{layer}_custom_diffusion.weight"] = weight.cpu().to(dtype)
+            tensors[f"{block.removesuffix('attn2')}attn1.processor"] = torch.empty(0)
     metadata = {"format": "pt", **model_spec(facts, "lora" if differences else "custom-diffusion", path.stem, tensors)}
     write_safetensors(path, {name: to_be_written(t) for name, t in tensors.items()}, metadata, overwrite=True)
     again = open_tensors(path)

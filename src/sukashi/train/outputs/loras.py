@@ -71,13 +71,15 @@ def kohya_stem(target: Target, base: Parts) -> str:
 def peft_names(factors: Factors, alpha: float, base: Parts) -> dict[str, Tensor]:
     """``unet.down_blocks.0....to_q.lora_A.weight`` and so on, as diffusers' ``save_lora_weights`` has it.
 
-    The length of a convolution is (1, o, 1, 1) there.
+    The length of a convolution is (1, o, 1, 1) there. That of a text encoder's layer ends in ".weight", without which
+    transformers 5 does not find it; PEFT takes both.
     """
     tensors: dict[str, Tensor] = {}
     for (part, path), own in factors.items():
         for name, factor in own.items():
             conv = name == "length" and own["down"].ndim == 4
-            tensors[f"{part}.{path}.{PEFT[name]}"] = factor.reshape(1, -1, 1, 1) if conv else factor
+            ending = ".weight" if name == "length" and part != "unet" else ""
+            tensors[f"{part}.{path}.{PEFT[name]}{ending}"] = factor.reshape(1, -1, 1, 1) if conv else factor
     return tensors
 
 
