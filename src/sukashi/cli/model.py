@@ -49,6 +49,15 @@ def load(args: argparse.Namespace, recorded: Mapping[str, Any] | None = None) ->
         raise Unloadable(about(args.model, str(error))) from error
     except (RuntimeError, KeyError) as error:
         raise Unloadable(about(args.model, f"{type(error).__name__}: {first_line(error)}")) from error
+    if args.keep_memory:
+        from sukashi.fast.allocator import keep_memory
+
+        if not keep_memory():
+            print("note: --keep-memory does nothing: this system's allocator has no such setting", file=sys.stderr)
+    if args.deepcache is not None:
+        from sukashi.fast.deepcache import with_deepcache
+
+        pipe = with_deepcache(pipe, args.deepcache)
     report = pipe.parts.report
     if args.verbose:
         print(report, file=sys.stderr)

@@ -125,6 +125,8 @@ def loading(parser: argparse.ArgumentParser, *, default: str | None = "kirie") -
         "--dtype", choices=DTYPES, metavar="TYPE", help="float32, float16, bfloat16 (default: usual on the device)"
     )
     group.add_argument("-t", "--threads", type=whole, metavar="N", help="CPU threads")
+    group.add_argument("--deepcache", type=whole, metavar="N", help="approximate: the whole U-Net every N calls")
+    group.add_argument("--keep-memory", action="store_true", help="the allocator gives nothing back while it runs")
     group.add_argument("--no-fast", action="store_true", help="compute as the networks read, without sukashi.fast")
 
 

@@ -1,7 +1,7 @@
 """glibc gives memory of large blocks back to the system at once and asks for it again at the next layer.
 
 Every page of it is then zeroed anew. Told to keep it, a process reuses what it has. This is a setting of the whole
-process, so only the command line makes it (and not with ``--no-fast``); importing sukashi never does.
+process, so only the command line makes it (``--keep-memory``); importing sukashi never does.
 """
 
 from __future__ import annotations
