@@ -16,13 +16,13 @@ from PIL import Image
 
 from browser import opened
 
-DROP = """([data, name]) => {
+DROP = """([data, name, place]) => {
     const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
     const transfer = new DataTransfer();
     transfer.items.add(new File([bytes], name, {type: "image/png"}));
     for (const kind of ["dragover", "drop"]) {
         const event = new DragEvent(kind, {dataTransfer: transfer, bubbles: true, cancelable: true});
-        document.querySelector("main").dispatchEvent(event);
+        (document.querySelector(place)?.previousElementSibling ?? document.querySelector("main")).dispatchEvent(event);
     }
 }"""
 
@@ -63,7 +63,8 @@ def stroke(page: Any, *points: tuple[float, float]) -> None:
 
 
 def painted(page: Any) -> float:
-    """The part of the canvas that is covered."""
+    """The part of the canvas that is covered, when it has come to rest."""
+    page.wait_for_timeout(150)
     return float(
         page.evaluate("""() => {
         const {width, height} = document.querySelector('.canvas canvas');
@@ -142,7 +143,7 @@ def test_without_a_mask_all_of_it_is_drawn_anew(desk: Any, server: str) -> None:
 
 def test_a_dropped_png_is_read_replayed_and_compared(desk: Any, server: str, first: dict[str, Any]) -> None:
     picture = fetched(server, f"api/jobs/{first['id']}/images/0.png")
-    desk.evaluate(DROP, [base64.b64encode(picture).decode(), "girl.png"])
+    desk.evaluate(DROP, [base64.b64encode(picture).decode(), "girl.png", "none"])
     desk.wait_for_selector("table.plainly")
     table = desk.inner_text("table.plainly")
     assert "a girl with glasses" in table and "11" in table
@@ -166,6 +167,20 @@ def test_a_picture_that_says_nothing_is_told_so(desk: Any, tmp_path: Path) -> No
     desk.click("[role=alert] button")
 
 
+def test_a_picture_dropped_on_its_place_is_begun_from(desk: Any) -> None:
+    big = io.BytesIO()
+    Image.new("RGB", (640, 320), "navy").save(big, "PNG")
+    data = base64.b64encode(big.getvalue()).decode()
+    desk.click("nav >> text=Draw")
+    desk.evaluate(DROP, [data, "navy.png", "#start-file"])
+    desk.wait_for_selector(".canvas img")
+    assert desk.locator(".floating").count() == 0
+    # kirie draws 128 x 128: as many pixels, in the shape of the picture, in whole cells
+    assert (desk.input_value("#width"), desk.input_value("#height")) == ("184", "88")
+    desk.click("text=Without it")
+    assert desk.input_value("#width") == ""
+
+
 def test_a_finished_run_is_seen_through(desk: Any, first: dict[str, Any]) -> None:
     desk.goto(desk.url.split("#")[0] + f"#/run/{first['id']}")
     desk.wait_for_selector(".caption")
@@ -179,3 +194,22 @@ def test_a_finished_run_is_seen_through(desk: Any, first: dict[str, Any]) -> Non
     desk.wait_for_selector(".see[lang=ja]")
     assert desk.locator(".see [aria-pressed=true]").count() >= 1
     desk.click("text=English")
+
+
+@pytest.mark.slow
+def test_two_runs_are_seen_through_together(chromium: Any, server: str) -> None:
+    ids = []
+    for negative in ("", "glasses"):
+        asked = {"prompt": "a girl with glasses", "negative_prompt": negative, "seed": 2, "steps": 4}
+        request = urllib.request.Request(f"{server}api/jobs", json.dumps(asked).encode())
+        request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request) as answer:
+            ids.append(json.load(answer)["id"])
+    with opened(chromium, server) as page:
+        page.goto(f"{server}#/run/{ids[1]}")
+        page.wait_for_selector(".caption")
+        page.goto(f"{server}#/compare/{ids[0]}/{ids[1]}")
+        page.click("text=Open it up")
+        page.wait_for_selector(".see-compare", timeout=90_000)
+        assert page.locator(".see-head > div").count() == 2
+        assert page.locator(".see-head .see-negative-prompt").count() == 1

@@ -29,7 +29,7 @@ function Page({ state }) {
       <${View} state=${state} />
     </main>
     <p class="unseen" role="status">${state.said}</p>
-    ${state.over && html`<div class="veil">${say("drop_here")}</div>`}
+    ${state.over && html`<div class="floating">${say("drop_here")}</div>`}
   `;
 }
 
@@ -85,11 +85,15 @@ function listen() {
     if (!current().over) change({ over: true });
   });
   addEventListener("dragleave", (event) => event.relatedTarget === null && change({ over: false }));
+  addEventListener("drop", () => change({ over: false }), true);
   addEventListener("drop", (event) => {
-    change({ over: false });
     if (!holds_files(event) || event.defaultPrevented) return;
     event.preventDefault();
     const file = file_in(event.dataTransfer);
+    if (file) read_file(file);
+  });
+  addEventListener("paste", (event) => {
+    const file = file_in(event.clipboardData);
     if (file) read_file(file);
   });
 }

@@ -1,6 +1,6 @@
 // The picture to begin from, and the brush that says which part of it is drawn anew.
 
-import { html, useEffect, useRef, useState } from "../vendor/preact-htm.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/preact-htm.js";
 import { colour } from "../look.js";
 import { say } from "../words.js";
 import { Icon } from "./icons.js";
@@ -20,7 +20,7 @@ export function Brush({ picture, look, onMask }) {
     paint(context, all, { width, height }, colour("act"), null);
     if (spot) ring(context, spot, size);
   };
-  useEffect(() => show(strokes), [strokes, spot, size, look, url]);
+  useLayoutEffect(() => show(strokes), [strokes, spot, size, look, url]);
   useEffect(() => onMask(mask_of(strokes, picture)), [strokes]);
   useEffect(() => setStrokes([]), [url]);
 

@@ -46,6 +46,6 @@ export default {
   read_drop: "Choose or drop a picture to read how it was made", read_found: "What stands in it",
   read_nothing: "Nothing in it says how it was made", read_use: "Use these settings", read_replay: "Draw it again and compare",
   read_not_alone: "It was made from another picture ({task}), which is not in it: it cannot be drawn again from this file alone.",
-  read_again: "As it was, and drawn again", drop_here: "Let go to read this picture",
+  read_again: "As it was, and drawn again", drop_here: "Let go anywhere to read this picture",
   said_began: "Drawing.", said_done: "The picture is done.", said_failed: "It failed.", said_cancelled: "Cancelled.",
 };

@@ -46,6 +46,6 @@ export default {
   read_drop: "画像を選ぶか落とすと、作り方を読み取ります", read_found: "画像に書かれていること",
   read_nothing: "作り方は書かれていません", read_use: "この設定を使う", read_replay: "もう一度描いて比べる",
   read_not_alone: "ほかの画像から作られていますが（{task}）、元の画像は含まれていないため、このファイルだけでは描き直せません。",
-  read_again: "元の画像と、描き直した画像", drop_here: "ここで放すと画像を読み取ります",
+  read_again: "元の画像と、描き直した画像", drop_here: "どこで放しても画像を読み取ります",
   said_began: "描いています。", said_done: "画像ができました。", said_failed: "失敗しました。", said_cancelled: "中止しました。",
 };
