@@ -45,7 +45,8 @@ def teach(args: argparse.Namespace) -> int:
     loss = result.loss if result.loss == result.loss else None  # none was left to do
     for note in result.notes:
         print(f"note: {note}", file=sys.stderr)
-    print(json.dumps({"files": [str(file) for file in result.files], "steps": result.steps, "loss": loss}))
+    if result.files:  # of several processes one has written them
+        print(json.dumps({"files": [str(file) for file in result.files], "steps": result.steps, "loss": loss}))
     return OK
 
 
