@@ -30,17 +30,19 @@ function map(view, say) {
   const boxes = found.map(({ row, parts }, k) => {
     const level = Math.max(0, sizes.indexOf(cells(row)));
     const box = h("button", { type: "button", class: `see-stage-box see-${way(row.name)}`, "aria-pressed": "false",
-      style: { "--see-row": rows[k], "--see-wide": `${100 * Math.max(0.35, 1 - 0.2 * level)}%` },
+      style: { "--see-row": rows[k], "--see-wide": `${100 * Math.max(0.4, 1 - 0.15 * level)}%` },
       onclick: () => {
         const open = box.getAttribute("aria-pressed") === "true";
         boxes.forEach((other) => other.setAttribute("aria-pressed", "false"));
         box.setAttribute("aria-pressed", String(!open));
         table.hidden = open;
-        if (!open) table.replaceChildren(blocks(row, parts, say));
+        if (open) return;
+        table.replaceChildren(blocks(row, parts, say));
+        table.scrollIntoView({ block: "nearest", behavior: "smooth" });
       } },
-    h("span", { class: "see-name" }, row.name), h("span", { class: "see-shape" }, `${shape(row.input)} → ${shape(row.output)}`),
-    bar("blue", row.parameters / parameters, short(row.parameters), say("parameters")),
-    row.ms === null || row.ms === undefined ? null : bar("ochre", row.ms / ms, `${number(row.ms, 3)} ms`, say("time")));
+    h("span", {}, h("span", { class: "see-name" }, row.name), h("span", { class: "see-shape" }, `${shape(row.input)} → ${shape(row.output)}`)),
+    h("span", {}, bar("blue", row.parameters / parameters, short(row.parameters), say("parameters")),
+      row.ms === null || row.ms === undefined ? null : bar("ochre", row.ms / ms, `${number(row.ms, 3)} ms`, say("time"))));
     return box;
   });
   const sum = (key) => found.reduce((total, { row }) => total + (row[key] || 0), 0);
