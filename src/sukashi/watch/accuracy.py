@@ -27,7 +27,7 @@ from sukashi.watch.maps import Maps
 from sukashi.watch.truth import SHOWN_BY, Drawn, drawn, row_of
 
 FIFTH = 0.2
-THRESHOLD = 0.4  # of a map's highest value, as in the paper's first experiment
+THRESHOLD = 0.4  # of a map's highest value
 
 
 class Score(NamedTuple):
