@@ -2,8 +2,8 @@
 
 import { change, current, remember, remembered } from "./store.js";
 
-// Empty fields ("" or null) mean: as the model suggests. `window` is the part of the steps
-// that are run in which the negative prompt holds. `other` keeps settings that the form has no field for, so that reading a picture loses nothing.
+// Empty fields ("" or null) mean: as the model suggests. `window` is the part of the steps that are run in which the
+// negative prompt holds. `other` keeps settings that the form has no field for: reading a picture loses nothing.
 export const blank = {
   model: "", prompt: "", negative: "", sampler: "", grid: "", steps: "", guidance: "", width: "", height: "",
   seed: "", count: 1, window: [0, 1], picture: null, mask: null, strength: 0.6, other: {},

@@ -17,6 +17,8 @@ import { say } from "./words.js";
 
 const VIEWS = { draw: Draw, pictures: Pictures, read: Read, compare: Compare };
 
+const OWN_NAMES = { en: "English", ja: "日本語" };
+
 function Page({ state }) {
   const View = VIEWS[state.view];
   return html`
@@ -36,6 +38,7 @@ function Page({ state }) {
 function Head({ state }) {
   const { view, run, look, language } = state;
   const risen = run?.state === "done" ? 1 : busy(run) && run.n ? run.i / run.n : 0;
+  const other = language === "en" ? "ja" : "en";
   const link = (name, href) => html`
     <a href=${href} aria-current=${view === name ? "page" : null}>${say(name)}</a>`;
   return html`
@@ -43,10 +46,11 @@ function Head({ state }) {
       <${Horizon} risen=${risen} />
       <div class="head">
         <h1 class="name"><a href="#/">Sukashi<span lang="ja">透かし</span></a></h1>
-        <nav aria-label=${say("views")}>${link("draw", "#/")}${link("pictures", "#/pictures")}${link("read", "#/read")}</nav>
+        <nav aria-label=${say("views")}>
+          ${link("draw", "#/")} ${link("pictures", "#/pictures")} ${link("read", "#/read")}
+        </nav>
         <div class="switches">
-          <button type="button" onClick=${() => speak(language === "en" ? "ja" : "en")} lang=${language === "en" ? "ja" : "en"}>
-            ${language === "en" ? "日本語" : "English"}</button>
+          <button type="button" lang=${other} onClick=${() => speak(other)}>${OWN_NAMES[other]}</button>
           <button type="button" onClick=${next_look} title=${say(`look_${look}`)} aria-label=${say(`look_${look}`)}>
             <${Icon} name=${{ auto: "half", light: "sun", dark: "moon" }[look]} /></button>
         </div>

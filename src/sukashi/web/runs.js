@@ -5,14 +5,21 @@ import { settings_of } from "./form.js";
 import { change, current, fail } from "./store.js";
 import { say } from "./words.js";
 
-// A run is {id, state, away, ahead, i, n, k, count, preview, shown, job}: the state "queued", "drawing", "done", "failed" or
-// "cancelled"; step i of n of picture k of count; which of them is shown; the server's job
-// once it is done. `away`: the server cannot be heard.
-let stop = () => {};
+// A run on the stage. Its id is null while it is handed in.
+const fresh = (id) => ({
+  id,
+  state: "queued", // queued, drawing, done, failed, cancelled
+  away: false, // the server cannot be heard
+  ahead: 0, // pictures before it
+  ...{ i: 0, n: 0, k: 0, count: 1 }, // step i of n of picture k of count
+  preview: null, // what is foreseen at that step
+  shown: 0, // which of the finished pictures is looked at
+  job: null, // as the server tells it, once it is done
+});
+
+let stop = () => {}; // listening to the run
 
 export const busy = (run) => run?.state === "queued" || run?.state === "drawing";
-
-const fresh = (id) => ({ id, state: "queued", away: false, ahead: 0, i: 0, n: 0, k: 0, count: 1, preview: null, shown: 0, job: null });
 
 const put = (patch) => change(({ run }) => ({ run: { ...run, ...patch } }));
 
@@ -37,9 +44,10 @@ export async function begin(request) {
   change({ run: fresh(null) });
   try {
     const { id } = await api.submit(request);
-    const { unwanted } = current().run;
+    const { run, view } = current();
     put({ id });
-    if (unwanted) await api.cancel(id);
+    if (view === "draw") history.replaceState(null, "", `#/run/${id}`); // a reload finds it again
+    if (run?.unwanted) await api.cancel(id);
     return await follow(id);
   } catch (error) {
     change({ run: null });

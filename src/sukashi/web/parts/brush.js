@@ -53,6 +53,7 @@ export function Brush({ picture, look, onMask }) {
     else return;
     event.preventDefault();
   };
+  const clear = () => setStrokes([...strokes, { all: true, erase: true }]);
   return html`
     <div class="canvas">
       <img src=${url} alt=${say("picture_start")} />
@@ -65,7 +66,7 @@ export function Brush({ picture, look, onMask }) {
       ${tool("brush", say("brush"), () => setErase(false), !erase)}
       ${tool("eraser", say("eraser"), () => setErase(true), erase)}
       ${tool("undo", say("undo"), () => setStrokes(strokes.slice(0, -1)), null, !strokes.length)}
-      ${tool("close", say("mask_none"), () => setStrokes([...strokes, { all: true, erase: true }]), null, !strokes.length)}
+      ${tool("close", say("mask_none"), clear, null, !strokes.length)}
       <label>${say("brush_size")}
         <input type="range" min="2" max=${Math.round(Math.max(width, height) / 2)} value=${size}
           onInput=${(event) => setSize(Number(event.target.value))} />
@@ -85,7 +86,6 @@ function ring(context, [x, y], size) {
 }
 
 const tool = (icon, name, onClick, pressed = null, disabled = false) => html`
-  <button type="button" class="button" title=${name} aria-label=${name} aria-pressed=${pressed} ...${{ onClick, disabled }}>
-    <${Icon} name=${icon} />
-  </button>
+  <button type="button" class="button" title=${name} aria-label=${name} aria-pressed=${pressed}
+    ...${{ onClick, disabled }}><${Icon} name=${icon} /></button>
 `;

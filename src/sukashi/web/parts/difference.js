@@ -14,9 +14,9 @@ export function Difference({ a, b }) {
   }, [a, b]);
   if (!told) return html`<p class="note">${say("waiting")}</p>`;
   if (told.error) return html`<p class="note difference">${told.error}</p>`;
-  const text = told.equal
-    ? say("diff_equal")
-    : say("diff", { largest: told.largest, mean: Number(told.mean.toPrecision(2)), psnr: told.psnr?.toFixed(1) ?? "∞" });
+  const { equal, largest, mean, psnr } = told;
+  const numbers = { largest, mean: Number(mean?.toPrecision(2)), psnr: psnr?.toFixed(1) ?? "∞" };
+  const text = equal ? say("diff_equal") : say("diff", numbers);
   return html`
     <figure class="difference">
       ${told.picture && html`<div class="hole"><img src=${told.picture} alt=${say("diff_picture")} /></div>`}

@@ -2,6 +2,12 @@
 
 import { html } from "../vendor/preact-htm.js";
 
+// The value of a setting as one reads it.
+export function text(value) {
+  if (value === null || value === undefined) return "–";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
 export const Number = ({ id, label, value, auto, min, max, step = 1, onInput }) => html`
   <div>
     <label for=${id}>${label}</label>
@@ -16,7 +22,8 @@ export const Choice = ({ id, label, value, options = [], auto, onChange }) => ht
     <label for=${id}>${label}</label>
     <select id=${id} value=${value} onChange=${(event) => onChange(event.target.value)}>
       ${auto && html`<option value="">${auto}</option>`}
-      ${options.map((each) => html`<option key=${each.name} value=${each.name} selected=${each.name === value}>${each.label}</option>`)}
+      ${options.map((each) => html`
+        <option key=${each.name} value=${each.name} selected=${each.name === value}>${each.label}</option>`)}
     </select>
   </div>
 `;

@@ -43,7 +43,8 @@ function Count({ table }) {
   if (!table) return html`<span class="count" />`;
   const kept = table.tokens.filter((token) => token.chunk !== null).length;
   const full = table.chunks > 1 || table.cut;
-  const text = say(table.chunks > 1 ? "tokens_in_chunks" : "tokens_of", { n: kept, room: table.room, chunks: table.chunks });
+  const { room, chunks } = table;
+  const text = say(chunks > 1 ? "tokens_in_chunks" : "tokens_of", { n: kept, room, chunks });
   return html`<span class=${full ? "count full" : "count"}>${text}</span>`;
 }
 
@@ -54,7 +55,8 @@ function Chips({ id, table }) {
     const before = tokens[k - 1];
     if (before && before.chunk !== token.chunk) {
       const key = token.chunk === null ? "tokens_cut" : "tokens_next";
-      chips.push(html`<li class="cut" key=${`cut${k}`}>${say(key, { room: table.room, n: (token.chunk ?? 0) + 1 })}</li>`);
+      const text = say(key, { room: table.room, n: (token.chunk ?? 0) + 1 });
+      chips.push(html`<li class="cut" key=${`cut${k}`}>${text}</li>`);
     }
     chips.push(html`<${Chip} key=${k} token=${token} />`);
   });
@@ -62,12 +64,13 @@ function Chips({ id, table }) {
 }
 
 function Chip({ token }) {
+  const { id, position, norm, weight } = token;
   const word = token.piece.endsWith("</w>");
-  const kinds = ["chip", !word && "on", token.weight !== 1 && "weighted", token.chunk === null && "gone"];
-  const title = say("token_title", { id: token.id, position: token.position ?? "–", norm: token.norm?.toFixed(2) ?? "–" });
+  const kinds = ["chip", !word && "on", weight !== 1 && "weighted", token.chunk === null && "gone"];
+  const title = say("token_title", { id, position: position ?? "–", norm: norm?.toFixed(2) ?? "–" });
   return html`
     <li class=${kinds.filter(Boolean).join(" ")} title=${title}>
-      ${token.piece.replace("</w>", "")} ${token.weight !== 1 && html`<sup>${Number(token.weight.toPrecision(3))}</sup>`}
+      ${token.piece.replace("</w>", "")} ${weight !== 1 && html`<sup>${Number(weight.toPrecision(3))}</sup>`}
     </li>
   `;
 }

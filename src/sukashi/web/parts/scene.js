@@ -19,6 +19,7 @@ export const Scene = () => html`
     <path class="hill one" d="M0 248c60-58 120-70 176-30s92 24 132-14 66-30 92-12v208H0z" />
     <path class="hill two" d="M0 292c46-34 110-34 164-4s118 26 164-10 54-22 72-14v136H0z" />
     <path class="hill three" d="M0 344c80-40 150-34 214-10s126 14 186-14v80H0z" />
-    <path class="bird" d="M120 186q9-12 16 0q8-12 17-1q-9-4-16 6q-7-9-17-5zM166 158q6-8 11 0q6-8 12-1q-6-2-11 5q-6-7-12-4z" />
+    <path class="bird" d="M120 186q9-12 16 0q8-12 17-1q-9-4-16 6q-7-9-17-5z" />
+    <path class="bird" d="M166 158q6-8 11 0q6-8 12-1q-6-2-11 5q-6-7-12-4z" />
   </svg>
 `;

@@ -55,7 +55,8 @@ function Caption({ run, held }) {
       <div class="several" role="group" aria-label=${say("several")}>
         ${Array.from({ length: count }, (_, k) => html`
           <button key=${k} type="button" aria-pressed=${k === shown} aria-label=${say("picture_n", { n: k + 1 })}
-            onClick=${() => change({ run: { ...run, shown: k } })}><img src=${api.picture(run.id, k)} alt="" /></button>`)}
+            onClick=${() => change({ run: { ...run, shown: k } })}>
+            <img src=${api.picture(run.id, k)} alt="" /></button>`)}
       </div>`}
     <div class="caption">
       <p class="said">${settings.prompt || say("no_prompt")}</p>
@@ -98,7 +99,8 @@ function Actions({ run, held }) {
       ${action("picture", "from_this", from_this)}
       ${action("again", "settings_again", again)}
       ${held && held.id !== id && html`
-        <a class="plain" href=${`#/compare/${held.id}:${held.shown}/${id}:${shown}`}><${Icon} name="swap" />${say("compare_these")}</a>`}
+        <a class="plain" href=${`#/compare/${held.id}:${held.shown}/${id}:${shown}`}>
+          <${Icon} name="swap" />${say("compare_these")}</a>`}
       <a class="plain" href=${api.picture(id, shown)} download=${`${id}-${shown}.png`}><${Icon} name="save" />PNG</a>
     </div>
   `;

@@ -27,7 +27,8 @@ export function Through({ id, k = 0, other = null, language, look, open }) {
     let shown = null;
     const show = async () => {
       setState(say("through_wait"));
-      const [{ see }, view, compare] = await Promise.all([import("../see.js"), view_of(id, k), other && view_of(other.id, other.shown)]);
+      const views = [view_of(id, k), other && view_of(other.id, other.shown)];
+      const [{ see }, view, compare] = await Promise.all([import("../see.js"), ...views]);
       if (late) return;
       setState("");
       shown = see(place.current, view, { language, compare, state: cursor.current });

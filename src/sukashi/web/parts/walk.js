@@ -15,7 +15,8 @@ export function Walk({ form, about, look, run }) {
   useEffect(() => {
     let late = false;
     const timer = setTimeout(async () => {
-      const found = await api.schedule({ model: model || null, sampler, grid, steps }).catch((error) => ({ error: error.message }));
+      const asked = { model: model || null, sampler, grid, steps };
+      const found = await api.schedule(asked).catch(({ message }) => ({ error: message }));
       if (!late) setSchedule(found);
     }, 120);
     return () => ((late = true), clearTimeout(timer));

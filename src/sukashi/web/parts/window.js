@@ -3,6 +3,8 @@
 import { html, useRef } from "../vendor/preact-htm.js";
 import { say } from "../words.js";
 
+const MOVES = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -5, PageUp: 5 };
+
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 // `from` and `to` are whole steps, skipped <= from < to <= steps; the `skipped` first ones are not run.
@@ -33,10 +35,10 @@ export function Window({ from, to, steps, idle, now, skipped, onChange }) {
   const leave = () => (grip.current = null);
   const moves = { onPointerMove: drag, onPointerUp: leave, onPointerCancel: leave };
   const keys = (end, value) => (event) => {
-    const by = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -5, PageUp: 5, Home: -steps, End: steps };
-    if (!(event.key in by)) return;
+    const by = event.key === "Home" ? -steps : event.key === "End" ? steps : MOVES[event.key];
+    if (!by) return;
     event.preventDefault();
-    put(end, value + by[event.key]);
+    put(end, value + by);
   };
   const left = (step) => `${(100 * step) / steps}%`;
   const handle = (end, value, low, high) => html`
@@ -48,7 +50,8 @@ export function Window({ from, to, steps, idle, now, skipped, onChange }) {
   return html`
     <div class=${idle ? "window idle" : "window"} ref=${box} role="group" aria-label=${say("window")}>
       ${skipped > 0 && html`<div class="skipped" style=${{ width: left(skipped) }} title=${say("skipped")} />`}
-      <div class="band" style=${{ left: left(from), width: left(to - from) }} onPointerDown=${take("both")} ...${moves} />
+      <div class="band" style=${{ left: left(from), width: left(to - from) }} onPointerDown=${take("both")}
+        ...${moves} />
       ${now !== null && html`<div class="now" style=${{ left: left(now) }} />`}
       ${handle("from", from, skipped, to - 1)} ${handle("to", to, from + 1, steps)}
     </div>

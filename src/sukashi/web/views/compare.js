@@ -3,6 +3,7 @@
 import { html, useEffect, useState } from "../vendor/preact-htm.js";
 import * as api from "../api.js";
 import { Difference } from "../parts/difference.js";
+import { text } from "../parts/fields.js";
 import { Facts, Hole } from "../parts/stage.js";
 import { Through } from "../parts/through.js";
 import { fail } from "../store.js";
@@ -27,7 +28,8 @@ export function Compare({ state }) {
       <${Difference} a=${api.name_of(a.id, a.shown)} b=${api.name_of(b.id, b.shown)} />
     </div>
     <${Asked} one=${one} two=${two} />
-    <${Through} id=${a.id} k=${a.shown} other=${b} open=${state.through} language=${state.language} look=${state.shown} />
+    <${Through} id=${a.id} k=${a.shown} other=${b} open=${state.through} language=${state.language}
+      look=${state.shown} />
   `;
 }
 
@@ -43,7 +45,8 @@ const Side = ({ job, shown, name }) => html`
   <figure>
     <a href=${`#/run/${job.id}`} aria-label=${say("open_run", { prompt: job.settings.prompt })}>
       <${Hole} url=${api.picture(job.id, shown)} job=${job} /></a>
-    <figcaption><strong>${name}</strong><span>${job.settings.prompt}</span><${Facts} job=${job} k=${shown} /></figcaption>
+    <figcaption><strong>${name}</strong><span>${job.settings.prompt}</span>
+      <${Facts} job=${job} k=${shown} /></figcaption>
   </figure>
 `;
 
@@ -57,10 +60,9 @@ function Asked({ one, two }) {
       <thead><tr><th>${say("asked_apart")}</th><th>A</th><th>B</th></tr></thead>
       <tbody>
         ${apart.map((name) => html`
-          <tr key=${name}><th scope="row">${name}</th><td>${text(one.settings[name])}</td><td>${text(two.settings[name])}</td></tr>`)}
+          <tr key=${name}><th scope="row">${name}</th>
+            <td>${text(one.settings[name])}</td><td>${text(two.settings[name])}</td></tr>`)}
       </tbody>
     </table>
   `;
 }
-
-const text = (value) => (value === null || value === undefined ? "–" : typeof value === "string" ? value : JSON.stringify(value));

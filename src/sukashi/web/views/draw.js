@@ -29,8 +29,9 @@ export function Draw({ state }) {
           ...${{ model, emphasis, truncate }} onInput=${(negative) => write({ negative })} />
         <div class="go">
           ${busy(run)
-            ? html`<button type="button" key="stop" class="button main" onClick=${give_up}>${say("cancel")}</button><kbd>Esc</kbd>`
-            : html`<button type="submit" key="go" class="button main">${say("draw")}</button><kbd>Ctrl + Enter</kbd>`}
+            ? html`<button type="button" key="stop" class="button main" onClick=${give_up}>${say("cancel")}</button>`
+            : html`<button type="submit" key="go" class="button main">${say("draw")}</button>`}
+          <kbd>${busy(run) ? "Esc" : "Ctrl + Enter"}</kbd>
         </div>
       </section>
       <${Stage} run=${run} held=${held} />

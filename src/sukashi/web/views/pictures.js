@@ -43,7 +43,8 @@ export function Pictures() {
     ${jobs?.length === 0 && html`<p class="note">${say(search ? "none_found" : "none_yet")}</p>`}
     <ul class="album">
       ${jobs?.map((job) => html`
-        <li class="card" key=${job.id}><${Card} job=${job} chosen=${chosen.includes(job.id)} onChoose=${choose} /></li>`)}
+        <li class="card" key=${job.id}>
+          <${Card} job=${job} chosen=${chosen.includes(job.id)} onChoose=${choose} /></li>`)}
     </ul>
     ${next && html`
       <p class="more">

@@ -5,6 +5,7 @@ import * as api from "../api.js";
 import { begun_from, form_from, known_model, settings_of, write } from "../form.js";
 import { Difference } from "../parts/difference.js";
 import { Drop, picture_of } from "../parts/drop.js";
+import { text } from "../parts/fields.js";
 import { Hole } from "../parts/stage.js";
 import { begin, busy } from "../runs.js";
 import { change, current, fail } from "../store.js";
@@ -33,12 +34,14 @@ export function Read({ state }) {
   `;
 }
 
+const ALONE = ["text-to-image", "two-pass"]; // drawn from words, so that the file says everything
+
 function Found({ read, run, about }) {
   const { picture, told, again } = read;
   const [waiting, setWaiting] = useState(false);
   const settings = told?.settings;
   const form = settings && form_from(settings, { ...told, about });
-  const alone = !told?.task || ["text-to-image", "two-pass"].includes(told.task); // drawn from words, not from a picture
+  const alone = !told?.task || ALONE.includes(told.task);
   const use = () => {
     change({ form });
     location.hash = "#/";
@@ -50,7 +53,8 @@ function Found({ read, run, about }) {
   const replay = async () => {
     setWaiting(true);
     const model = known_model(about, told.model) ?? form.model;
-    const job = await begin({ ...told.options, ...settings_of(form, about), model: model || null, task: told.task ?? undefined });
+    const asked = { ...told.options, ...settings_of(form, about), model: model || null };
+    const job = await begin(told.task ? { ...asked, task: told.task } : asked);
     setWaiting(false);
     if (job) change(({ read: now }) => (now?.picture === picture ? { read: { ...now, again: job.id } } : {}));
   };
@@ -66,7 +70,8 @@ function Found({ read, run, about }) {
           <div class="actions">
             ${settings && html`<button type="button" class="button" onClick=${use}>${say("read_use")}</button>`}
             ${settings && alone && html`
-              <button type="button" class="button" disabled=${busy(run)} onClick=${replay}>${say("read_replay")}</button>`}
+              <button type="button" class="button" disabled=${busy(run)} onClick=${replay}>
+                ${say("read_replay")}</button>`}
             <button type="button" class="button" onClick=${begin_from}>${say("from_this")}</button>
           </div>`}
         ${settings && !alone && html`<p class="note">${say("read_not_alone", { task: told.task })}</p>`}
@@ -85,7 +90,7 @@ function Found({ read, run, about }) {
 
 const Table = ({ values }) => html`
   <table class="plainly"><tbody>
-    ${Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) => html`
-      <tr key=${name}><th scope="row">${name}</th><td>${typeof value === "string" ? value : JSON.stringify(value)}</td></tr>`)}
+    ${Object.entries(values).filter(([, value]) => ![null, undefined, ""].includes(value)).map(([name, value]) => html`
+      <tr key=${name}><th scope="row">${name}</th><td>${text(value)}</td></tr>`)}
   </tbody></table>
 `;
