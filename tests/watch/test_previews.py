@@ -26,10 +26,10 @@ def pipe() -> Pipeline:
 def test_kiries_numbers_are_those_of_a_fit(pipe: Pipeline) -> None:
     used = factors.known(pipe.vae)
     assert used is factors.KIRIE
-    fitted = factors.fit(pipe.vae, 48)
+    fitted = factors.fit(pipe.vae, 32)
     gap = torch.tensor(used.rows) - torch.tensor(fitted.rows)
-    assert gap.abs().max() < 0.08 and fitted.r2 > 0.93
-    now = factors.measured(used, pipe.vae, 32)
+    assert gap.abs().max() < 0.1 and fitted.r2 > 0.93
+    now = factors.measured(used, pipe.vae, 16)
     assert now.r2 == pytest.approx(used.r2, abs=0.03) and now.error == pytest.approx(used.error, abs=3)
 
 

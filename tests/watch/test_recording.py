@@ -13,10 +13,10 @@ import sukashi
 from sukashi.diffusion.denoiser import ask, read
 from sukashi.pictures import to_pictures
 from sukashi.pipeline import Pipeline
-from sukashi.watch.recording import Recorder, record
+from sukashi.watch.recording import Recorder, Recording, record
 from tiny_models import tiny_model
 
-PROMPT, OPTIONS = "a girl with glasses", {"seed": 3, "steps": 4, "negative_prompt": "a hat"}
+PROMPT, OPTIONS = "a girl with glasses", {"seed": 3, "steps": 3, "negative_prompt": "a hat"}
 
 
 @pytest.fixture(scope="module")
@@ -24,17 +24,21 @@ def pipe() -> Pipeline:
     return sukashi.load("kirie", device="cpu")
 
 
-def test_the_picture_is_the_one_without_recording(pipe: Pipeline) -> None:
-    recording, plain = record(pipe, PROMPT, **OPTIONS), pipe(PROMPT, **OPTIONS)
+@pytest.fixture(scope="module")
+def recording(pipe: Pipeline) -> Recording:
+    return record(pipe, PROMPT, **OPTIONS)
+
+
+def test_the_picture_is_the_one_without_recording(pipe: Pipeline, recording: Recording) -> None:
+    plain = pipe(PROMPT, **OPTIONS)
     assert torch.equal(recording.result.latents, plain.latents)
     assert recording.result.images[0].tobytes() == plain.images[0].tobytes()
     assert recording.result.record() == plain.record()
 
 
-def test_the_steps_are_those_of_the_run(pipe: Pipeline) -> None:
-    recording = record(pipe, PROMPT, **OPTIONS)
+def test_the_steps_are_those_of_the_run(pipe: Pipeline, recording: Recording) -> None:
     steps = list(pipe.steps(PROMPT, **OPTIONS))
-    assert len(recording) == len(recording.seconds) == len(steps) == 4
+    assert len(recording) == len(recording.seconds) == len(steps) == 3
     for kept, step in zip(recording.steps, steps, strict=True):
         assert (kept.now, kept.to) == (step.now, step.to)
         assert torch.equal(kept.x, step.x) and torch.equal(kept.x_next, step.x_next)
@@ -42,8 +46,7 @@ def test_the_steps_are_those_of_the_run(pipe: Pipeline) -> None:
         assert set(kept.prediction.parts) == {"wanted", "unwanted"}
 
 
-def test_the_parts_are_what_the_unet_said_of_the_embedding(pipe: Pipeline) -> None:
-    recording = record(pipe, PROMPT, **OPTIONS)
+def test_the_parts_are_what_the_unet_said_of_the_embedding(pipe: Pipeline, recording: Recording) -> None:
     step, told = recording.steps[2], pipe.encode_prompt([PROMPT])
     out = ask(pipe.unet, step.x, step.now, told)
     torch.testing.assert_close(step.prediction.parts["wanted"], out, atol=2e-5, rtol=1e-4)

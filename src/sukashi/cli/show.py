@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def run(args: argparse.Namespace) -> int:
     """Show what was asked for."""
-    return {"schedule": schedule, "preview": preview, "cost": cost}.get(args.thing, network)(args)
+    return {"schedule": schedule, "preview": preview}.get(args.thing, network)(args)
 
 
 def model(args: argparse.Namespace) -> Pipeline:
@@ -94,18 +94,4 @@ def preview(args: argparse.Namespace) -> int:
             head = f"channel {k}" if k < len(each.rows) else "constant"
             print(f"  {head:<10}" + "".join(f"{value:>9.4f}" for value in row))
         print(f"  R2 {each.r2}, root mean square error {each.error} of 255")
-    return OK
-
-
-def cost(args: argparse.Namespace) -> int:
-    """What watching costs on this machine."""
-    if args.repeat < 1:
-        raise Misuse(f"--repeat is {args.repeat}; 1 and more is accepted")
-    from sukashi.watch.cost import cost as measure
-    from sukashi.watch.cost import table
-
-    pipe = model(args)
-    options = {"steps": args.steps} if args.steps else {}
-    found = measure(pipe, repeat=args.repeat, **options)
-    print(json.dumps({"model": pipe.name, "seconds": found}) if args.json else table(found))
     return OK

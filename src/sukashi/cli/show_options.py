@@ -20,8 +20,6 @@ def show(parser: argparse.ArgumentParser) -> None:
     schedule(things.add_parser("schedule", help=noise, description=noise, allow_abbrev=False))
     colours = "fit the numbers that turn latents into colours, and say how far off they are"
     preview(things.add_parser("preview", help=colours, description=colours, allow_abbrev=False))
-    watching = "what watching a run costs on this machine"
-    cost(things.add_parser("cost", help=watching, description=watching, allow_abbrev=False))
 
 
 def network(parser: argparse.ArgumentParser) -> None:
@@ -51,14 +49,5 @@ def preview(parser: argparse.ArgumentParser) -> None:
     """Options of preview."""
     parser.add_argument("what", nargs="?", metavar="MODEL", help="name, folder, file or hub id (default: kirie)")
     parser.add_argument("--pictures", type=whole, default=256, metavar="N", help="of kirie's world (default 256)")
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    loading(parser)
-
-
-def cost(parser: argparse.ArgumentParser) -> None:
-    """Options of cost."""
-    parser.add_argument("what", nargs="?", metavar="MODEL", help="name, folder, file or hub id (default: kirie)")
-    parser.add_argument("--repeat", type=whole, default=7, metavar="N", help="runs of each kind (default 7)")
-    parser.add_argument("--steps", type=whole, metavar="N", help="of a run")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     loading(parser)

@@ -5,12 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
 import torch
 
 import sukashi
-from sukashi.cli import main
-from sukashi.watch.cost import cost
 from sukashi.watch.recording import record
 
 
@@ -33,11 +30,3 @@ def test_the_loop_is_the_samplers_own_and_nothing_stays_behind() -> None:
     assert torch.equal(bare.x_next, iterated.x_next) and torch.equal(recorded.result.latents, bare.x_next)
     for module in pipe.unet.modules():
         assert not (module._forward_hooks or module._forward_pre_hooks or "attend" in vars(module))
-
-
-def test_cost_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
-    found = cost(sukashi.load("kirie", device="cpu"), repeat=1, steps=1)
-    assert list(found) == ["bare", "off", "recorded", "attention"] and min(found.values()) > 0
-    assert main(["show", "cost", "--repeat", "1", "--steps", "1"]) == 0
-    assert "a run, nothing watched" in capsys.readouterr().out
-    assert main(["show", "cost", "--repeat", "0"]) == 2
