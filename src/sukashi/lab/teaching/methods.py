@@ -51,33 +51,35 @@ def named_as_kirie(pipe: Pipeline, model: str) -> Pipeline:
     return pipe
 
 
-COMMON = Config(batch=4, schedule="cosine", warmup=20, device="cpu", weight_decay=0.01, save_every=100)
+COMMON = Config(batch=4, schedule="cosine", warmup=10, device="cpu", weight_decay=0.01, save_every=100)
 METHODS: dict[str, Method] = {
     "ti": Method(
         title="textual inversion",
         train=ti.train,
-        config=replace(COMMON, steps=400, rate=1e-2, weight_decay=0.0, vectors=8, word=WORD, templates="captions"),
+        config=replace(
+            COMMON, steps=400, warmup=20, rate=1e-2, weight_decay=0.0, vectors=8, word=WORD, templates="captions"
+        ),
     ),
     "lora": Method(
         title="LoRA",
         train=lora.train,
-        config=replace(COMMON, steps=150, rate=5e-4, rank=8, layers=LAYERS, text=True),
+        config=replace(COMMON, steps=120, rate=2e-3, rank=8, layers=LAYERS, text=True),
     ),
     "lora-prior": Method(
         title="LoRA, prior kept",
         train=lora.train,
-        config=replace(COMMON, batch=2, steps=300, rate=5e-4, rank=8, layers=LAYERS, text=True),
+        config=replace(COMMON, batch=3, steps=150, rate=2e-3, rank=8, layers=LAYERS, text=True),
         kept=48,
     ),
     "dreambooth": Method(
         title="DreamBooth",
         train=dreambooth.train,
-        config=replace(COMMON, steps=150, rate=5e-5, text=True),
+        config=replace(COMMON, steps=120, rate=2e-4, text=True),
     ),
     "dreambooth-prior": Method(
         title="DreamBooth, prior kept",
         train=dreambooth.train,
-        config=replace(COMMON, batch=2, steps=300, rate=5e-5, text=True),
+        config=replace(COMMON, batch=3, steps=150, rate=2e-4, text=True),
         kept=48,
     ),
 }
