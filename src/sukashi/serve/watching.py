@@ -15,7 +15,7 @@ from sukashi.serve.jobs.job import Job
 from sukashi.serve.jobs.store import Store
 from sukashi.tasks import Show
 from sukashi.watch.export import view
-from sukashi.watch.recording import record
+from sukashi.watch.report import explain
 
 KEPT = 200  # views; the oldest go first
 
@@ -23,7 +23,7 @@ KEPT = 200  # views; the oldest go first
 def draw_watched(pipe: Pipeline, job: Job, k: int, store: Store, show: Show = iter) -> Result:
     """Picture k of a job, recorded; its view is kept as a file."""
     prompt, options = request_of(job, k, store)
-    recording = record(pipe, prompt, task=job.task, attention=True, previews="linear", show=show, **options)
+    recording = explain(pipe, prompt, task=job.task, attention=True, show=show, **options)
     keep(store.files, job.id, k, view(recording))
     return recording.result
 

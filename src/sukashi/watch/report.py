@@ -15,14 +15,14 @@ from sukashi.watch.recording import Recording, record
 from sukashi.weights.tensors import write_atomically
 
 if TYPE_CHECKING:
-    from sukashi.pipeline import Pipeline
+    from sukashi.pipeline import Pipeline, Prompt
 
 SMALL = 256 * 256  # pixels; up to here the autoencoder is quick enough to decode every step
 DECODED = 6  # steps that it decodes of larger pictures
 TOTAL = 9_000_000  # characters of a whole report at most, beside the page's own
 
 
-def explain(pipe: Pipeline, prompt: str = "", *, previews: str = "auto", **options: Any) -> Recording:
+def explain(pipe: Pipeline, prompt: Prompt = "", *, previews: str = "auto", **options: Any) -> Recording:
     """``record`` with previews that suit the size: 'vae' for small pictures, else 'linear'."""
     if previews == "auto":
         width, height = options.get("width") or pipe.size[0], options.get("height") or pipe.size[1]
