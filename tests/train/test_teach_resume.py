@@ -100,6 +100,8 @@ def test_another_question_in_the_same_folder_is_refused(tmp_path: Path) -> None:
         lora.train(tiny_model("sd1"), some(), Config(device="cpu", size=32, steps=1, rank=3), tmp_path)
     with pytest.raises(ValueError, match=r"the folder holds a run with data = "):
         lora.train(tiny_model("sd1"), some("dog"), config, tmp_path)
+    told = lora.train(tiny_model("sd1"), some("x" * 80), config, tmp_path / "long").notes
+    assert told[-1] == f"a caption is longer than the text encoder reads; cut off: {'x' * 5!r}"
     longer = Config(device="cpu", size=32, steps=2, rank=2)  # this may change
     assert lora.train(tiny_model("sd1"), some(), longer, tmp_path).steps == 2
     assert json.loads((tmp_path / "run.json").read_text())["steps"] == 2

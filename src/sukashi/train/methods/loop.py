@@ -107,7 +107,8 @@ def teach(
         journal.close()
     machine.wait_for_everyone()
     mean = sum(losses) / len(losses) if losses else math.nan
-    return Result(tuple(files), folder, run.step, mean, taught.parts, (*taught.notes, *examples.notes))
+    notes = (*taught.notes, *examples.notes, *cut_captions(taught.parts, examples))
+    return Result(tuple(files), folder, run.step, mean, taught.parts, notes)
 
 
 def made_ready(machine: Accelerator, taught: Taught, facts: Facts, folder: Path) -> tuple[Classroom, Average, Run]:
@@ -168,6 +169,13 @@ def show(taught: Taught, facts: Facts, average: Average, journal: Journal, machi
 def name_of(model: Pipeline | Parts) -> str:
     """What files call the model that was taught."""
     return model.name if isinstance(model, Pipeline) else model.report.source
+
+
+def cut_captions(parts: Parts, examples: Examples) -> list[str]:
+    """Notes about captions that are longer than the text encoder reads: nothing after that is learnt."""
+    tokenizer, places = parts.tokenizers[0], parts.text_encoders[0].config.positions
+    cut = {e.caption: tokenizer.cut(e.caption, min(tokenizer.length, places)) for e in examples}
+    return [f"a caption is longer than the text encoder reads; cut off: {rest!r}" for rest in cut.values() if rest]
 
 
 def trigger_of(examples: Examples) -> str:
