@@ -257,6 +257,7 @@ def test_embeddings_have_no_words() -> None:
     told: Conditioning = tiny().encode_prompt("a cat")
     drawn = seen(told, seed=1)
     assert torch.equal(drawn.latents, tiny()("a cat", seed=1).latents)
+    assert seen.maps[0].notes == ["the positive prompt was given as embeddings: it has no words, no maps"]
     with pytest.raises(ValueError, match="the U-Net was not asked about the positive side"):
         seen.maps[0].word("cat")
 

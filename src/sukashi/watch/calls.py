@@ -15,6 +15,7 @@ from torch import Tensor
 from sukashi.guidance.attention import map_size
 from sukashi.guidance.strength import strength
 from sukashi.pipeline import Pipeline
+from sukashi.prompts.given import MARK
 from sukashi.prompts.reading import scenes_of
 from sukashi.run import Run
 from sukashi.watch.maps import SIDES, Maps
@@ -55,6 +56,9 @@ class Pictures:
             scenes = scenes_of([asked.prompt], [asked.negative_prompt], asked.emphasis, len(run))
             wanted = {voice.text or "" for scene in scenes for voice in scene.wanted[0]}
             self.texts.append({"positive": wanted, "negative": {scene.unwanted[0] or "" for scene in scenes}})
+        for maps, said in zip(self.maps, self.texts, strict=True):
+            given = [side for side, texts in said.items() if any(map(MARK.fullmatch, texts))]
+            maps.notes.extend(f"the {side} prompt was given as embeddings: it has no words, no maps" for side in given)
         self.asked: tuple[Tensor, Tensor] | None = None  # (x, t) of the last call
         self.counted: set[tuple[int, str, str]] = set()  # (picture, side, text) that it was about
         self.known: tuple[Tensor | None, list[Told | None]] = (None, [])
