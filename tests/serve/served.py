@@ -108,7 +108,11 @@ def in_process(folder: Path, *words: str, log: Path | None = None) -> Served:
     where = (log or folder.with_suffix(".log")).open("ab")
     process = subprocess.Popen([*command, *words], env=environment, stderr=where, stdout=where, cwd=folder.parent)
     served = Served(f"http://127.0.0.1:{port}", process=process)
-    wait_ready(served)
+    try:
+        wait_ready(served, 300)
+    except BaseException:
+        process.kill()
+        raise
     return served
 
 
