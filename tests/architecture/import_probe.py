@@ -15,16 +15,21 @@ import sys
 import threading
 import warnings
 
+import fastapi
 import numpy
 import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFilter
 import PIL.PngImagePlugin
+import prometheus_client
+import pydantic
 import safetensors.torch
+import starlette.concurrency
 import tokenizers
 import torch
+import uvicorn
 
-LIBRARIES = (numpy, PIL, safetensors, tokenizers, torch)
+LIBRARIES = (fastapi, numpy, PIL, prometheus_client, pydantic, safetensors, starlette, tokenizers, torch, uvicorn)
 NETWORK = (
     "socket.connect",
     "socket.getaddrinfo",

@@ -94,7 +94,7 @@ def teach(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--others", type=whole, default=60, metavar="N", help="prompts without it (default 60)")
     parser.add_argument("--steps", type=whole, metavar="N", help="of drawing (default: the model's)")
     parser.add_argument("--train-steps", type=whole, metavar="N", help="default: each method's own")
-    parser.add_argument("--kept", type=whole, metavar="N", help="pictures of prior preservation (default: 64)")
+    parser.add_argument("--kept", type=whole, metavar="N", help="pictures of prior preservation (default: 48)")
     parser.add_argument("--out", default="teach", metavar="FOLDER", help="for everything; again: go on (default teach)")
 
 

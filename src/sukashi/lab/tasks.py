@@ -88,7 +88,7 @@ def repainting(
     """Hats before and after, what else the probe sees unchanged, and the largest change outside the mask."""
 
     def repaint(words: str) -> list[Image.Image]:
-        asked = {"fill": "fill", "steps": steps}
+        asked: dict[str, Any] = {"fill": "fill", "steps": steps}
         return [
             tasks.inpaint(pipe, f"a girl{words}{one.rest}", image=one.picture, mask=one.mask, seed=k, **asked).images[0]
             for k, one in enumerate(sources)
@@ -161,7 +161,10 @@ def share(found: Any) -> float:
 def table(found: dict[str, Any]) -> str:
     """What was measured, in Markdown, with the standard error of every rate."""
     n = found["pictures"]
-    rate = lambda r, count=n: f"{r:.2f} ± {math.sqrt(r * (1 - r) / count):.2f}"  # noqa: E731
+
+    def rate(r: float, count: int = n) -> str:
+        return f"{r:.2f} ± {math.sqrt(r * (1 - r) / count):.2f}"
+
     hats, sharp = found["inpaint"], found["two-pass"]
     lines = [f'| repainting the head as "wearing a red hat", {n} drawn girls | |', "| --- | --- |"]
     lines += [
