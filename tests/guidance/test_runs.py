@@ -81,7 +81,7 @@ def test_a_window_is_switching_the_embeddings_by_hand_and_costs_nothing(pipe: su
 
     def denoise(x: Tensor, level: Any) -> Any:
         unwanted = negative if 1 <= levels.index(level) < 3 else empty
-        return guided(pipe.unet, predicts, wanted, unwanted, scale)(x, level)
+        return guided(pipe.quick(pipe.unet), predicts, wanted, unwanted, scale)(x, level)
 
     with torch.no_grad():
         *_, step = plan.run(denoise, pipe.get_latents(64, 64, seeds=[3]), levels, lambda: torch.zeros(()))
@@ -188,7 +188,7 @@ def test_and_and_a_window_together_are_both_by_hand(pipe: sukashi.Pipeline) -> N
 
     def denoise(x: Tensor, level: Any) -> Any:
         unwanted = negative if levels.index(level) >= 2 else empty
-        return composed(pipe.unet, predicts, [(girl, 1.0), (hat, 0.5)], unwanted, scale)(x, level)
+        return composed(pipe.quick(pipe.unet), predicts, [(girl, 1.0), (hat, 0.5)], unwanted, scale)(x, level)
 
     with torch.no_grad():
         *_, step = plan.run(denoise, pipe.get_latents(64, 64, seeds=[3]), levels, lambda: torch.zeros(()))
