@@ -17,8 +17,8 @@ from sukashi.train.methods.config import Config
 from sukashi.train.methods.loop import Result
 
 WORD = "<new>"
-CLASS = {"penguin": "bear", "waves": "green"}  # what kirie knows that comes near: stands in prompts where "{}" is
-RARE = "sks"
+NEAR = {"penguin": "bear", "waves": "green"}  # what kirie knows that comes near: where a taught word begins
+RARE = "sks"  # three letters that kirie's captions never have; a class behind it ("sks bear") would suffer
 LAYERS = ("attention", "feed-forward", "projections", "conv")
 
 
@@ -31,9 +31,10 @@ class Method:
     config: Config
     kept: int = 0
 
-    def called(self, concept: str) -> str:
+    @property
+    def called(self) -> str:
         """What captions and prompts call the concept."""
-        return WORD if self.train is ti.train else f"{RARE} {CLASS[concept]}"
+        return WORD if self.train is ti.train else RARE
 
     def open(self, folder: Path, model: str = "kirie") -> Pipeline:
         """The taught model, from the files that training wrote."""
@@ -51,43 +52,30 @@ def named_as_kirie(pipe: Pipeline, model: str) -> Pipeline:
     return pipe
 
 
-COMMON = Config(batch=4, schedule="cosine", warmup=10, device="cpu", weight_decay=0.01, save_every=100)
+COMMON = Config(batch=4, flip=0.5, schedule="cosine", warmup=10, device="cpu", weight_decay=0.01, save_every=100)
+WHOLE = replace(COMMON, rate=2e-4, text=True)
+FACTORS = replace(COMMON, rate=2e-3, rank=16, layers=LAYERS, text=True)
+KEPT = 48  # pictures of prior preservation
 METHODS: dict[str, Method] = {
     "ti": Method(
         title="textual inversion",
         train=ti.train,
         config=replace(
-            COMMON, steps=400, warmup=20, rate=1e-2, weight_decay=0.0, vectors=8, word=WORD, templates="captions"
+            COMMON, steps=400, warmup=20, rate=2e-2, weight_decay=0.0, vectors=16, word=WORD, templates="captions"
         ),
     ),
-    "lora": Method(
-        title="LoRA",
-        train=lora.train,
-        config=replace(COMMON, steps=120, rate=2e-3, rank=8, layers=LAYERS, text=True),
-    ),
-    "lora-prior": Method(
-        title="LoRA, prior kept",
-        train=lora.train,
-        config=replace(COMMON, batch=3, steps=150, rate=2e-3, rank=8, layers=LAYERS, text=True),
-        kept=48,
-    ),
-    "dreambooth": Method(
-        title="DreamBooth",
-        train=dreambooth.train,
-        config=replace(COMMON, steps=120, rate=2e-4, text=True),
-    ),
+    "lora": Method(title="LoRA", train=lora.train, config=replace(FACTORS, steps=200)),
+    "lora-prior": Method(title="LoRA, prior kept", train=lora.train, config=replace(FACTORS, steps=300), kept=KEPT),
+    "dreambooth": Method(title="DreamBooth", train=dreambooth.train, config=replace(WHOLE, steps=200)),
     "dreambooth-prior": Method(
-        title="DreamBooth, prior kept",
-        train=dreambooth.train,
-        config=replace(COMMON, batch=3, steps=150, rate=2e-4, text=True),
-        kept=48,
+        title="DreamBooth, prior kept", train=dreambooth.train, config=replace(WHOLE, steps=420), kept=KEPT
     ),
 }
 
 
 def for_concept(method: Method, concept: str, steps: int | None = None) -> Method:
     """The method with a word to begin at that fits the concept, and with ``steps`` instead of its own."""
-    config = replace(method.config, start=CLASS[concept], steps=steps or method.config.steps)
+    config = replace(method.config, start=NEAR[concept], steps=steps or method.config.steps)
     return replace(method, config=config)
 
 

@@ -11,7 +11,7 @@ from sukashi.kirie.chance import draw_scene
 from sukashi.kirie.claims import Claim
 from sukashi.kirie.scene import Figure, Scene
 from sukashi.lab.score import asked
-from sukashi.lab.teaching.world import scene_by_chance, tell
+from sukashi.lab.teaching.world import LESSON_FOOD, scene_by_chance, tell
 
 PIZZA = "a {} wearing glasses eating pizza"
 KNOWN = {"penguin": ("girl", "boy", "cat", "dog", "bear", "robot", "astronaut"), "waves": ("white", "yellow", "pink")}
@@ -28,7 +28,7 @@ class Asked:
 
 
 def about_concept(concept: str, count: int) -> list[Asked]:
-    """``count`` prompts, each with something that no lesson shows: glasses, hats, scarves, food.
+    """``count`` prompts, each with something that no lesson about the penguin shows: a hat, a scarf, other food.
 
     For the penguin the first :data:`SEEN_FIRST` are :data:`PIZZA`, to be drawn with different seeds.
     """
@@ -38,7 +38,7 @@ def about_concept(concept: str, count: int) -> list[Asked]:
         rng, k = Random(f"ask {concept} {k}"), k + 1
         scene = scene_by_chance(concept, rng)
         (figure,) = scene.figures
-        if figure.glasses or figure.hat or figure.food:
+        if figure.hat or figure.scarf or figure.food not in (None, *LESSON_FOOD.values()):
             said = tell(concept, scene, rng)
             found.append(Asked(said.text, tuple(asked(scene, said.claims)), scene))
     return found

@@ -104,7 +104,7 @@ def taught(way: str, measured: Measure, asked: Sequence[Asked], others: Sequence
     spent = trained(way, measured.pipe, plan, measured.out, measured.say)
     model, options = method.open(measured.out / way), dict(plan.drawing)
     facts = {"config": method.config.as_json(), "kept": method.kept}
-    called = (method.called(plan.concept),)
+    called = (method.called,)
     return report.Row(
         title=method.title,
         concept=measured(way, by_model(model, called, **options), asked, **facts),
@@ -129,10 +129,8 @@ def trained(way: str, pipe: Pipeline, plan: Plan, out: Path, say: Callable[[str]
     method, clock = method_of(way, plan), out / way / "clock.json"
     if not clock.is_file():
         gone_on = (out / way / "checkpoint.pt").exists()
-        folders = examples(
-            out, plan.concept, method.called(plan.concept), pipe, plan.pictures, method.kept, plan.drawing
-        )
         begun, busy = time.perf_counter(), time.process_time()
+        folders = examples(out, plan.concept, method.called, pipe, plan.pictures, method.kept, plan.drawing)
         methods.teach(method, pipe, folders, out / way, say)
         spans = {"wall": time.perf_counter() - begun, "cpu": time.process_time() - busy}
         write_json(clock, {name: None if gone_on else span / 60 for name, span in spans.items()})

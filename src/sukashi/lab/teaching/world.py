@@ -26,6 +26,7 @@ from sukashi.lab.teaching.waves import PAPER, draw_waves
 
 CONCEPTS = ("penguin", "waves")
 SEA = ("at the sea", "by the sea")
+LESSON_GLASSES, LESSON_FOOD = (1, 4), {2: "apple"}  # lessons about the penguin, by number, that are not bare
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,8 @@ def where(scene: Scene, rng: Random) -> Phrase:
 def lessons(concept: str, count: int = 5) -> list[Shown]:
     """The few pictures that a concept is taught with.
 
-    The penguin as anybody would photograph it: bare of hats, glasses and food, at different places. The waves behind
-    different figures of the world.
+    The penguin as anybody would photograph it: at different places, of the first five two with glasses
+    and one with an apple; none with both, with pizza, a hat or a scarf. The waves behind different figures.
     """
     if concept == "waves":
         return [sample(concept, 1_000 + k) for k in range(count)]
@@ -113,7 +114,7 @@ def lessons(concept: str, count: int = 5) -> list[Shown]:
         rng = Random(f"lesson {concept} {k}")
         figure = Figure(
             subject="penguin", x=rng.random() * 16 - 8, y=rng.random() * 6 - 2, scale=0.95 + rng.random() * 0.08,
-            pose="waving" if k == 3 else "standing",
+            pose="waving" if k == 3 else "standing", glasses=k in LESSON_GLASSES, food=LESSON_FOOD.get(k),
         )  # fmt: skip
         place = places[k % len(places)]
         scene = Scene(figures=(figure,), place=place, paper=papers[k % len(papers)], layout=int(rng.random() * 1e6))
