@@ -7,7 +7,7 @@ import json
 from importlib import import_module
 from pathlib import Path
 
-from sukashi.cli.exits import OK
+from sukashi.cli.exits import OK, Misuse
 from sukashi.cli.experiment_options import TRIALS
 
 
@@ -21,6 +21,8 @@ def run(args: argparse.Namespace) -> int:
             json.dumps(listed) if args.json_list else "\n".join(["sukashi experiment NAME, with NAME one of", *lines])
         )
         return OK
+    if Path(args.output).suffix in (".png", ".json", ".svg"):
+        raise Misuse(f"-o is {args.output!r}; it names the folder for {args.trial}.png and {args.trial}.json")
     from sukashi.watch.experiments.found import dumps, refuse
 
     refuse([Path(args.output) / f"{args.trial}{suffix}" for suffix in (".png", ".json", ".svg")], args.overwrite)
