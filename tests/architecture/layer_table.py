@@ -102,8 +102,9 @@ def imports(name: str, path: Path, known: set[str]) -> Iterator[Import]:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
         for inner in ast.walk(node)
     }
+    hidden = inside | typing_only
     for node in ast.walk(tree):
-        top = id(node) not in inside | typing_only
+        top = id(node) not in hidden
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(alias.name, node.lineno, top)

@@ -84,6 +84,7 @@ def test_the_table_counts() -> None:
     assert lines[3].endswith("| 30 | 2.0 (1.0) |")
 
 
+@pytest.mark.slow
 def test_the_experiment_in_miniature_and_again(tmp_path: Path) -> None:
     ways = ("ti", "lora", "dreambooth-prior")
     plan = Plan(ways=ways, pictures=2, prompts=2, others=2, drawing=(("steps", 1),), steps=1, kept=1)

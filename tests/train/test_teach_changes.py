@@ -31,7 +31,7 @@ def changed(before: Parts, after: Parts) -> set[str]:
     return {name for name in new if name not in old or not torch.equal(old[name], new[name])}
 
 
-@pytest.mark.parametrize("family", ["sd1", "sdxl"])
+@pytest.mark.parametrize("family", ["sd1", pytest.param("sdxl", marks=pytest.mark.slow)])
 def test_each_method(family: str, tmp_path: Path) -> None:
     parts = tiny_model(family)
     copied = {name: tensor.clone() for name, tensor in tensors(parts).items()}

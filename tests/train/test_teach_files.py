@@ -50,8 +50,8 @@ def metadata_of(path: Path) -> dict[str, str]:
         return file.metadata()
 
 
-@pytest.mark.parametrize("dora", [False, True])
-@pytest.mark.parametrize("family", ["sd1", "sdxl"])
+@pytest.mark.parametrize("dora", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("family", ["sd1", pytest.param("sdxl", marks=pytest.mark.slow)])
 def test_peft_names_in_diffusers(family: str, dora: bool, tmp_path: Path) -> None:
     pytest.importorskip("peft")
     parts = strong(family)

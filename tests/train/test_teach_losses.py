@@ -57,7 +57,7 @@ def test_dreambooth_with_prior(tmp_path: Path) -> None:
     close(losses(tmp_path), their_steps(weights, 0.01, 2, lambda k: their_loss(pipe, examples, config, k)))
 
 
-@pytest.mark.parametrize("dora", [False, True])
+@pytest.mark.parametrize("dora", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_lora(family: str, dora: bool, tmp_path: Path) -> None:
     peft = pytest.importorskip("peft")
