@@ -66,7 +66,7 @@ def child(name: str, asked: argparse.Namespace, folder: Path, out: Path) -> dict
 def measure(asked: argparse.Namespace, folder: Path) -> None:
     """Take turns and write down what is known after every process."""
     names, found, wrong, errors = ["sukashi", *asked.peers.split(",")], Found(), dict[str, str](), dict[str, float]()
-    about = {"part": asked.part, "dtype": asked.dtype, "cells": asked.cells, "threads": asked.threads, **facts()}
+    about = facts() | {"part": asked.part, "dtype": asked.dtype, "cells": asked.cells, "threads": asked.threads}
     with tempfile.TemporaryDirectory() as place:
         exact = Path(place) / "float64.npy"
         child("float64", asked, folder, exact)
