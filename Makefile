@@ -87,7 +87,7 @@ $(CORE): | $(BIN)/python
 	@touch $@
 
 $(DEV): $(CORE)
-	$(PIP) install -q -c constraints.txt -e '.[dev,parity,clip]'
+	$(PIP) install -q -c constraints.txt -e '.[dev,docs,parity,clip]'
 	@touch $@
 
 $(DOCS): $(DEV)
