@@ -24,7 +24,7 @@ DESK = {"viewport": {"width": 1280, "height": 900}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # closed before the next file: one event loop is open at a time
 def chromium() -> Iterator[Any]:
     """The browser of the system: Debian's chromium, or what SUKASHI_CHROMIUM names."""
     driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
