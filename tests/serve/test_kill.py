@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import sqlite3
 import time
@@ -57,5 +58,6 @@ def test_two_kills(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("SUKASHI_LONG" not in os.environ, reason="many minutes; SUKASHI_LONG=1 runs it")
 def test_fifty_kills(tmp_path: Path) -> None:
     killed_and_checked(tmp_path / "data", kills=50, seed=2, jobs=3)

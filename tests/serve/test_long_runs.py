@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def draw(served: Served, jobs: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("SUKASHI_LONG" not in os.environ, reason="many minutes; SUKASHI_LONG=1 runs it")
 def test_memory_is_flat_over_a_thousand_jobs(tmp_path: Path) -> None:
     served = in_process(tmp_path / "data")
     try:
@@ -41,6 +43,7 @@ def test_memory_is_flat_over_a_thousand_jobs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("SUKASHI_LONG" not in os.environ, reason="many minutes; SUKASHI_LONG=1 runs it")
 def test_eight_clients_and_two_hundred_jobs(tmp_path: Path) -> None:
     import threading
 

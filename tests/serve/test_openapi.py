@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -55,5 +56,6 @@ def test_a_few_requests_of_each_kind(small: Served) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("SUKASHI_LONG" not in os.environ, reason="many minutes; SUKASHI_LONG=1 runs it")
 def test_many_requests_of_each_kind(small: Served) -> None:
     assert fuzz(small, 100) > 2000
