@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import json
+from typing import Any
+
 import pytest
 import torch
+from torch.utils.hooks import RemovableHandle
 
 import sukashi
-from sukashi.fast.deepcache import deep_cached, with_deepcache
-from sukashi.fast.twin import Quick
+from sukashi.fast.deepcache import deep_cached
 from sukashi.nets.unet import UNet, UNetConfig
+from sukashi.settings import Settings
+from sukashi.tasks.replaying import replay
 
 SMALL = UNetConfig(
     channels=(32, 64), depth=(1, 0), heads=(2, 2), cross_only=(False,) * 2, context_dim=24, groups=8, resnets=2
@@ -43,17 +49,42 @@ def test_the_same_question_again_has_the_same_answer_from_fewer_layers(branch: i
     assert sum(calls) == 4
 
 
-def test_a_picture_of_kirie_is_close_and_its_record_says_how_it_was_made() -> None:
-    pipe = sukashi.load("kirie", device="cpu")
-    exact = pipe("a red circle", seed=1, steps=8).latents
-    cached = with_deepcache(pipe, 2, 1)
-    result, again = (cached("a red circle", seed=1, steps=8) for _ in range(2))
-    assert torch.equal(result.latents, again.latents)
+@pytest.fixture(scope="module")
+def pipe() -> sukashi.Pipeline:
+    return sukashi.load("kirie", device="cpu")
+
+
+def whole_calls(net: UNet) -> tuple[list[int], RemovableHandle]:
+    """A list that grows with every call of the deepest layer of ``net``."""
+    calls: list[int] = []
+    return calls, net.mid_block.resnets[0].register_forward_hook(lambda *_: calls.append(1))
+
+
+def test_a_picture_of_kirie_is_close_and_its_record_draws_it_again(pipe: sukashi.Pipeline) -> None:
+    asked: dict[str, Any] = {"prompt": "a red circle", "seed": 1, "steps": 5, "width": 64, "height": 64}
+    exact, result = pipe(**asked).latents, pipe(**asked, deepcache=[2, 1])
     difference = (result.latents - exact).square().mean() / exact.square().mean()
     assert 0 < difference < 0.2
-    assert result.record()["loading"]["deepcache"] == "2, branch 1"
-    assert "deepcache" not in pipe.loading
-    assert Quick()(cached.unet) is not cached.unet
+    assert result.record()["settings"]["deepcache"] == [2, 1]
+    assert any("whole U-Net every 2 calls" in note for note in result.notes)
+    assert torch.equal(replay(json.loads(json.dumps(result.record())), pipe).latents, result.latents)
+    assert torch.equal(pipe(**asked, deepcache=1).latents, exact)
+
+
+@pytest.mark.parametrize(("guide", "whole"), [("", 3), ("apg", 3), ("pag", 6)])
+def test_other_guidance_is_cached_too(pipe: sukashi.Pipeline, guide: str, whole: int) -> None:
+    calls, handle = whole_calls(pipe.unet)
+    pipe("a red circle", seed=1, steps=5, width=64, height=64, deepcache=2, guide=guide)
+    handle.remove()
+    assert sum(calls) == whole  # calls 1, 3 and 5; pag asks a second network
+
+
+def test_a_copy_in_another_precision_begins_anew() -> None:
+    net = deep_cached(UNet(SMALL).eval().requires_grad_(False), 3)
+    x, t, context = torch.randn(1, 4, 8, 8), torch.tensor([500.0]), torch.randn(1, 7, 24)
+    with torch.no_grad():
+        net(x, t, context)
+        assert torch.equal(copy.deepcopy(net)(x, t, context), net(x, t, context.clone()))
 
 
 def test_bad_numbers_are_refused() -> None:
@@ -62,3 +93,6 @@ def test_bad_numbers_are_refused() -> None:
         deep_cached(net, 0)
     with pytest.raises(ValueError, match=r"0\.\.2"):
         deep_cached(net, 2, 3)
+    for wrong in (0, -1, True, 2.5, [3, 1, 1], [], "3"):
+        with pytest.raises(ValueError, match="deepcache is"):
+            Settings(deepcache=wrong)  # type: ignore[arg-type]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sukashi.fast import enlarging, ops, winograd
+from sukashi.fast import by_rows, enlarging, ops, winograd
 from sukashi.fast.attention import by_onednn, by_torch, chunked
 
 torch.manual_seed(0)
@@ -23,19 +25,39 @@ def error(found: Tensor, expected: Tensor) -> float:
 def test_winograd_is_the_convolution(size: tuple[int, int], bias: bool) -> None:
     x, weight, b = torch.randn(2, 13, *size), torch.randn(6, 13, 3, 3), torch.randn(6) if bias else None
     expected = F.conv2d(x.double(), weight.double(), None if b is None else b.double(), padding=1)
-    made = winograd.convolve(x, winograd.transformed(weight), b)
-    assert made.shape == expected.shape
-    assert error(made, expected) < 2e-5
-    exact = winograd.convolve(x.double(), winograd.transformed(weight.double()), None if b is None else b.double())
+    for kept in (None, winograd.transformed(weight)):
+        made = winograd.convolve(x, weight, b, kept)
+        assert made.shape == expected.shape
+        assert error(made, expected) < 2e-5
+    exact = winograd.convolve(x.double(), weight.double(), None if b is None else b.double())
     assert error(exact, expected) < 1e-13  # the algebra is right; the rest is rounding
 
 
 def test_winograd_in_portions_gives_a_picture_the_same_bits_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, weight = torch.randn(3, 8, 20, 12), winograd.transformed(torch.randn(8, 8, 3, 3))
-    whole = winograd.convolve(x, weight, None)
-    assert torch.equal(whole[1:2], winograd.convolve(x[1:2], weight, None))
-    monkeypatch.setattr(winograd, "PORTION", 1)  # one row of tiles at a time
-    assert error(winograd.convolve(x, weight, None), whole.double()) < 1e-6
+    x, weight, bias = torch.randn(3, 8, 20, 12), torch.randn(70, 8, 3, 3), torch.randn(70)
+    whole = winograd.convolve(x, weight, bias)
+    assert torch.equal(whole[1:2], winograd.convolve(x[1:2], weight, bias))
+    winograd.ROOM.held.clear()
+    with torch.inference_mode():
+        winograd.convolve(x, weight, bias)
+    assert torch.equal(whole, winograd.convolve(x, weight, bias))  # outside of it again
+    for name in ("PORTION", "WEIGHTS", "MANY"):  # one row of tiles, 32 channels, one picture at a time
+        monkeypatch.setattr(winograd, name, 1)
+        made = winograd.convolve(x, weight, bias)
+        assert error(made, whole.double()) < 2e-5
+        assert torch.equal(made[1:2], winograd.convolve(x[1:2], weight, bias))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (33, 50)])
+def test_normalisation_inside_the_convolution(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(by_rows, "PORTION", 1000)
+    x, weight, norm = 3 + torch.randn(2, 12, *size), torch.randn(6, 12, 3, 3), nn.GroupNorm(4, 12)
+    nn.init.normal_(norm.weight), nn.init.normal_(norm.bias)
+    expected = F.conv2d(F.silu(copy.deepcopy(norm).double()(x.double())), weight.double(), padding=1)
+    x = x.contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        made = winograd.convolve(x, weight, None, before=by_rows.activation(x, norm))
+    assert error(made, expected.detach()) < 2e-5
 
 
 @pytest.mark.parametrize("size", [(1, 1), (4, 6), (5, 3)])

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 import sukashi
-from sukashi.fast import convolution, ops
+from sukashi.fast import convolution, ops, residual
 from sukashi.fast.attention import Attention
 from sukashi.fast.budget import Budget
 from sukashi.fast.choice import Machine, Tools, choose
 from sukashi.fast.convolution import Convolution
 from sukashi.fast.twin import Quick, twin
 from sukashi.guidance.attention import watched
+from sukashi.nets.controlnet import ControlNet, ControlNetConfig
 from sukashi.nets.shallow import with_modules
 from sukashi.nets.unet import UNet, UNetConfig
 from sukashi.nets.vae import VAE, VAEConfig
@@ -44,6 +45,7 @@ def everything_pays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Winograd and enlarging at any size."""
     monkeypatch.setattr(convolution, "WINOGRAD_AREA", 16)
     monkeypatch.setattr(convolution, "WINOGRAD_WIDTH", 8)
+    monkeypatch.setattr(residual, "TOKENS", 30)
     yield
 
 
@@ -51,10 +53,10 @@ def close(a: Tensor, b: Tensor) -> None:
     assert ((a - b).abs().max() / b.abs().max()).item() < 3e-5
 
 
-@pytest.mark.parametrize("one", ["winograd", "packed", "enlarging", "words", "linear"])
+@pytest.mark.parametrize("one", ["winograd", "packed", "enlarging", "words", "linear", "lean"])
 @pytest.mark.usefixtures("everything_pays")
 def test_each_technique_gives_the_same_numbers(net: UNet, inputs: Inputs, one: str) -> None:
-    tools = Tools(packed=one == "enlarging")
+    tools = Tools(packed=one == "enlarging", winograd=one == "lean")
     setattr(tools, one, True)
     close(twin(net, tools)(*inputs), net(*inputs))
 
@@ -82,6 +84,18 @@ def test_the_autoencoder(monkeypatch: pytest.MonkeyPatch, everything_pays: None)
     close(quick.encode(image), vae.encode(image))
 
 
+def test_a_control_network(inputs: Inputs, everything_pays: None) -> None:
+    config = ControlNetConfig(**{**vars(SMALL), "hint_channels": (4, 8)})
+    control, picture = (
+        ControlNet(config).eval().requires_grad_(False),
+        torch.rand(2, 3, *inputs[0].shape[2:]).repeat(1, 1, 2, 2),
+    )
+    for weight in control.parameters():
+        weight.normal_(0, 0.1)
+    for found, expected in zip(Quick()(control)(*inputs, picture), control(*inputs, picture), strict=True):
+        close(found, expected)
+
+
 def test_a_network_stays_as_it_was(net: UNet, inputs: Inputs) -> None:
     before = {name: type(module) for name, module in net.named_modules()}
     Quick()(net)(*inputs)
@@ -95,6 +109,8 @@ def test_changed_weights_are_seen(net: UNet, inputs: Inputs) -> None:
         change(net.mid_block.resnets[0].conv1.weight)
         change(net.down_blocks[0].attentions[0].transformer_blocks[0].attn2.to_k.weight)
         close(quick(net)(*inputs), net(*inputs))
+    net.load_state_dict({name: 1.1 * weight for name, weight in net.state_dict().items()}, assign=True)
+    close(quick(net)(*inputs), net(*inputs))
 
 
 def test_replaced_layers_and_functions_are_seen(net: UNet, inputs: Inputs) -> None:
@@ -185,7 +201,10 @@ def test_the_choice() -> None:
     assert choose(cpu, torch.float32, zen5).linear or ops.problem("oneDNN linear", torch.float32)
     assert not choose(cpu, torch.float32, intel).linear
     assert not choose(cpu, torch.bfloat16, zen5).winograd
-    assert choose(torch.device("cuda"), torch.float16).names == ["keys and values of the prompt once per run"]
+    gpu = choose(torch.device("cuda"), torch.float16)
+    assert gpu.words and gpu.backends and not gpu.eighths and not gpu.winograd
+    assert gpu.fused == (not gpu.notes)
+    assert choose(torch.device("mps"), torch.float16).names == ["keys and values of the prompt once per run"]
 
 
 def test_threads_share_a_twin(net: UNet, inputs: Inputs) -> None:

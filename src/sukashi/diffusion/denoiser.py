@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,24 +31,22 @@ class Conditioning:
     pooled: Tensor | None = None  # (B, P) SDXL
     sizes: Tensor | None = None  # (B, 6), refiner (B, 5): SDXL
     guidance: Tensor | None = None  # (B, G) LCM
-    acted_on: Tensor | None = None  # (B,) bool: where adapters act, for those that leave negative prompts alone
+    acted_on: Tensor | None = None  # (B,) bool, in main memory: where adapters act that leave negative prompts alone
 
     def __add__(self, other: Conditioning) -> Conditioning:
         """Stack two conditionings into one batch, self first."""
-        joined: dict[str, Tensor | None] = {}
-        for field in fields(self):
-            a, b = getattr(self, field.name), getattr(other, field.name)
-            joined[field.name] = None if a is None else torch.cat([a, b])
-        return Conditioning(**joined)  # type: ignore[arg-type]  # context is never None
+        pairs = {field.name: (getattr(self, field.name), getattr(other, field.name)) for field in fields(self)}
+        joined: dict[str, Any] = {name: None if a is None else torch.cat([a, b]) for name, (a, b) in pairs.items()}
+        return Conditioning(**joined)
 
 
 def ask(unet: UNetLike, x: Tensor, level: Level, given: Conditioning) -> Tensor:
     """Run the U-Net on x (B, C, H, W); the answer comes back in the precision of x, whatever the network has."""
     inputs = x if given.extra is None else torch.cat([x, given.extra.to(x)], dim=1)
     t = torch.full((len(x),), level.t, device=x.device)
-    asked = {"noise_level": given.noise_level, "pooled": given.pooled, "sizes": given.sizes, "guidance": given.guidance}
+    asked: dict[str, Any] = {name: getattr(given, name) for name in ("noise_level", "pooled", "sizes", "guidance")}
     if given.acted_on is not None:  # only a U-Net with adapters around it is asked so
-        asked["acted_on"] = given.acted_on
+        asked |= {"acted_on": given.acted_on, "step": level.t}
     return unet(inputs, t, given.context, **asked).to(x.dtype)
 
 

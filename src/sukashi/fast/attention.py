@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sukashi.fast import ops
 from sukashi.fast.convolution import recorded
+from sukashi.fast.room import alike
 from sukashi.nets import unet
 from sukashi.nets.shallow import twin_of
 
@@ -68,7 +69,9 @@ class Attention(unet.Attention):
         return torch.unflatten(y, -1, (self.heads, -1)).transpose(1, 2)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """As in ``nets``, or in portions."""
+        """As in ``nets``, by the quickest kernel, or in portions."""
+        if self.tools.backends is not None and not recorded(q, k, v):
+            return self.tools.backends(q, k, v)
         if self.tools.chunked is None or k.shape[2] < LARGE or recorded(q, k, v):
             return super().attend(q, k, v)
         return chunked(q, k, v, self.tools.chunked)
@@ -88,4 +91,6 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., C) -> (..., C')."""
-        return super().forward(x) if recorded(x, self.weight) else ops.linear(x, self.weight, self.bias)
+        if recorded(x, self.weight):
+            return super().forward(x)
+        return ops.linear(x, alike(x, self.weight, "weight"), alike(x, self.bias, "bias"))

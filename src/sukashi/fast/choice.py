@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sukashi.fast import ops
 from sukashi.fast.attention import by_onednn, by_torch
+from sukashi.fast.backends import BEST, Backends
 from sukashi.fast.budget import Budget
 from sukashi.fast.kept import Kept
 
@@ -25,7 +26,8 @@ class Machine:
 
     capability: str  # "DEFAULT", "AVX2" or "AVX512" as torch says
     amd: bool
-    bf16: bool  # whether oneDNN has products in bfloat16
+    bf16: bool  # whether oneDNN has products in bfloat16,
+    f16: bool = False  # in float16
 
 
 @dataclass(kw_only=True)
@@ -38,6 +40,11 @@ class Tools:
     words: bool = False  # keys and values of the prompt once per run
     chunked: Callable[[Tensor, Tensor], Tensor] | None = None  # how attention in portions multiplies
     linear: bool = False
+    wide: bool = False  # layers in float32 between weights in half precision
+    lean: bool = False  # normalisation inside the convolution, feed-forward layers in portions, sums in place
+    fused: bool = False  # channels last, normalisation and SiLU in one
+    backends: Backends | None = None  # which kernel attention takes
+    eighths: bool = False  # linear layers in float8: an approximation
     notes: tuple[str, ...] = ()  # what is missing here that another machine has
     kept: Kept = field(default_factory=Kept)
     told: Kept = field(default_factory=Kept)
@@ -53,6 +60,11 @@ class Tools:
             "words": "keys and values of the prompt once per run",
             "chunked": "attention in portions",
             "linear": "linear layers by oneDNN",
+            "wide": "weights widened a layer at a time",
+            "lean": "normalisation inside the convolution, feed-forward layers in portions",
+            "fused": "channels last, normalisation and SiLU in one",
+            "backends": "the quickest kernel for attention",
+            "eighths": "linear layers in float8 (approximate)",
         }
         return [said for name, said in words.items() if getattr(self, name)]
 
@@ -68,6 +80,7 @@ def this_machine() -> Machine:
         capability=torch.backends.cpu.get_cpu_capability(),
         amd=amd,
         bf16=not ops.problem("oneDNN linear", torch.bfloat16),
+        f16=not ops.problem("oneDNN linear", torch.float16),
     )
 
 
@@ -75,24 +88,34 @@ def choose(device: torch.device, dtype: torch.dtype, machine: Machine | None = N
     """The techniques for a network on ``device`` in ``dtype``.
 
     On a CPU: Winograd only in float32 (in half precision its transforms lose too many digits). oneDNN's float32
-    products only on AMD with AVX-512, where MKL does not use it. Attention in portions where oneDNN multiplies faster
-    than the fused kernel does. Elsewhere only what is exact.
+    products only on AMD with AVX-512, where MKL does not use it. Half precision that the processor has no units for is
+    computed in float32. Attention in portions where oneDNN multiplies faster than the fused kernel does. On CUDA the
+    fused normalisation where Triton is there. Elsewhere only what is exact.
     """
+    if device.type == "cuda":
+        unfused = ops.problem("fused normalisation", dtype)
+        return Tools(words=True, fused=not unfused, backends=BEST, notes=(unfused,) if unfused else ())
     if device.type != "cpu":
         return Tools(words=True)
-    machine, notes = machine or this_machine(), []
+    machine = machine or this_machine()
+    units = {torch.bfloat16: machine.bf16, torch.float16: machine.f16}
+    given, dtype = dtype, dtype if units.get(dtype, True) else torch.float32  # what layers compute in
     single, brain = dtype == torch.float32, dtype == torch.bfloat16
-    wide = machine.capability == "AVX512"
-    packed = ops.problem("packed convolution", dtype) if single or (brain and machine.bf16) else "-"
-    linear = ops.problem("oneDNN linear", dtype) if single and wide and machine.amd else "-"
+    packed = ops.problem("packed convolution", dtype) if single or brain else "-"
+    fast = machine.capability == "AVX512" and machine.amd
+    linear = ops.problem("oneDNN linear", dtype) if single and fast else "-"
     notes = [problem for problem in (packed, linear) if len(problem) > 1]
-    multiply = by_torch if brain and machine.bf16 else by_onednn if not linear else None
+    if given != dtype:
+        notes.append(f"no units for {str(given)[6:]} on this processor: each layer computes in float32")
+    multiply = by_torch if brain else by_onednn if not linear else None
     return Tools(
         winograd=single,
         packed=not packed,
-        enlarging=single or (brain and machine.bf16),
+        enlarging=single or brain,
         words=True,
         chunked=multiply,
         linear=not linear,
+        wide=given != dtype,
+        lean=single,
         notes=tuple(notes),
     )

@@ -3,13 +3,14 @@
 Ma et al. 2023, "DeepCache: Accelerating Diffusion Models for Free", arXiv:2312.00858, sec. 3.2 and 3.3: every ``every``
 calls the whole network is run; between them only the outermost way, here the first ``branch`` layers down, the last
 ``branch + 1`` layers up and the convolutions around them. An approximation: docs/benchmarks.md has its error.
+
+>>> pipe("a cat", deepcache=3)  # doctest: +SKIP
 """
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -18,8 +19,6 @@ from torch.nn import functional as F
 from sukashi.fast.kept import Kept
 from sukashi.nets.shallow import twin_of
 from sukashi.nets.unet import Stage, UNet, sinusoid
-
-P = TypeVar("P")
 
 
 @dataclass
@@ -41,7 +40,7 @@ class DeepCached(UNet):
         """As ``UNet.forward``; with residuals of a ControlNet every call is whole."""
         if told.get("residuals") or torch.is_grad_enabled():
             return super().forward(x, t, context, **told)
-        run: Run = self.runs.get("run", context, Run)
+        run: Run = self.runs.get(id(self), context, Run)  # copies with other attention may hear the same prompt
         whole = run.calls % self.every == 0 or run.deep is None or run.deep.shape[0] != len(x)
         run.calls += 1
         emb = self.embedded(x, t, **told)
@@ -98,15 +97,3 @@ def deep_cached(net: UNet, every: int = 3, branch: int = 0) -> DeepCached:
     twin = twin_of(net, DeepCached)
     twin.every, twin.branch, twin.runs = every, branch, Kept()
     return twin
-
-
-def with_deepcache(pipe: P, every: int = 3, branch: int = 0) -> P:
-    """A copy of a pipeline, with the same weights, whose U-Net is ``deep_cached``; its records say so.
-
-    >>> sukashi.fast.deepcache.with_deepcache(pipe, 3)("a cat")  # doctest: +SKIP
-    """
-    twin: Any = copy.copy(pipe)
-    twin.unet = deep_cached(twin.unet, every, branch)
-    twin.loading = {**twin.loading, "deepcache": f"{every}, branch {branch}"}
-    made: P = twin
-    return made

@@ -22,6 +22,10 @@ class Kept:
         self.made: dict[tuple[Hashable, int], tuple[weakref.ref[Tensor], Hashable, Any]] = {}
         self.lock = threading.Lock()
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Kept:
+        """A copied network has other tensors: it begins with nothing."""
+        return Kept()
+
     def get(self, kind: Hashable, source: Tensor, make: Callable[[], Any], *more: Tensor) -> Any:
         """``make()``, or what it returned before for this ``kind`` and ``source``; it may depend on ``more`` tensors.
 

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import threading
 import weakref
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, TypeVar, cast
+from operator import is_
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
 from torch import nn
 
+from sukashi.fast import widening
 from sukashi.fast.attention import Linear, attention
+from sukashi.fast.budget import budget_of, put_aside
 from sukashi.fast.choice import Tools, choose
 from sukashi.fast.convolution import convolution, upsample
+from sukashi.fast.eighths import eighths
 from sukashi.fast.kept import Kept
+from sukashi.fast.normalising import normalising
+from sukashi.fast.residual import residual
 from sukashi.nets import unet, vae
 from sukashi.nets.shallow import twin_of, with_modules
+
+if TYPE_CHECKING:
+    from sukashi.fast.remembered import Encode
+    from sukashi.text import TextEmbedding
+    from sukashi.weights.parts import Parts
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -30,13 +42,20 @@ def twin(net: Net, tools: Tools) -> Net:
     for name, layer in net.named_modules():
         if type(layer) is nn.Conv2d and (tools.winograd or tools.packed):
             new[name] = convolution(layer, tools)
-        elif type(layer) is nn.Linear and tools.linear:
-            new[name] = twin_of(layer, Linear)
-        elif type(layer) is unet.Attention and (tools.words or tools.chunked):
+        elif type(layer) is nn.Linear and (tools.linear or tools.eighths):
+            new[name] = twin_of(layer, Linear) if tools.linear else eighths(name, layer, tools)
+        elif type(layer) is unet.Attention and (tools.words or tools.chunked or tools.backends):
             new[name] = attention(layer, tools)
+        elif tools.fused and (replaced := normalising(layer)) is not None:
+            new[name] = replaced
         elif type(layer) in (unet.Upsample, vae.Upsample) and tools.enlarging:
             new[name] = upsample(layer)
-    return with_inner(net, {name: layer for name, layer in new.items() if layer is not None})
+        elif type(layer) in (unet.Resnet, unet.FeedForward, vae.Resnet) and tools.lean:
+            new[name] = residual(layer)
+        elif tools.wide:
+            new[name] = widening.layer(layer)
+    made = with_inner(net, {name: layer for name, layer in new.items() if layer is not None})
+    return widening.network(made) if tools.wide else made
 
 
 def with_inner(net: Net, new: dict[str, nn.Module]) -> Net:
@@ -57,7 +76,7 @@ class Known:
     twin: nn.Module
     tools: Tools
     place: tuple[torch.device, torch.dtype]
-    tables: list[dict[str, Any]]  # children by name, of every module
+    tables: list[dict[str, Any]]  # children and weights by name, of every module
     children: list[Any]
     watched: list[dict[str, Any]]  # hooks of every module
     attends: list[dict[str, Any]]
@@ -67,9 +86,14 @@ class Known:
         return (
             self.net() is net
             and self.place == place(net)
-            and [*chain.from_iterable(map(dict.values, self.tables))] == self.children
+            and same([*chain.from_iterable(map(dict.values, self.tables))], self.children)
             and not any("attend" in variables for variables in self.attends)
         )
+
+
+def same(a: list[Any], b: list[Any]) -> bool:
+    """Whether two lists hold the very same objects."""
+    return len(a) == len(b) and all(map(is_, a, b))
 
 
 class Quick:
@@ -78,9 +102,9 @@ class Quick:
     Pipelines that share layers share what was made from their weights. Threads may share it.
     """
 
-    def __init__(self) -> None:
-        self.known: dict[int, Known] = {}
-        self.kept, self.told, self.lock = Kept(), Kept(), threading.Lock()
+    def __init__(self, *, eighths: bool = False) -> None:
+        self.eighths, self.known = eighths, dict[int, Known]()  # whether linear layers are in float8
+        self.kept, self.told, self.lock, self.said = Kept(), Kept(), threading.Lock(), list[str]()
 
     def __call__(self, net: Net) -> Net:
         """What is to be run in the place of ``net``."""
@@ -92,21 +116,45 @@ class Quick:
     @property
     def notes(self) -> list[str]:
         """What had to fall back on documented functions here, and why."""
-        found = [note for known in list(self.known.values()) for note in (*known.tools.notes, known.tools.budget.note)]
+        found = [*self.said] + [
+            note for known in list(self.known.values()) for note in (*known.tools.notes, known.tools.budget.note)
+        ]
         return list(dict.fromkeys(filter(None, found)))
+
+    def tools(self, net: nn.Module) -> Tools:
+        """What suits a network, sharing what this keeps."""
+        tools = choose(*place(net))
+        tools.kept, tools.told, tools.eighths, tools.budget = self.kept, self.told, self.eighths, budget_of(net)
+        return tools
+
+    def encoding(self, encode: Encode) -> Encode:
+        """``encode`` by the twins of the text encoders, whose memory is given back until the next prompt."""
+
+        def run(parts: Parts, prompts: Sequence[str | None], *, clip_skip: int = 1) -> TextEmbedding:
+            encoders = tuple(self(encoder) for encoder in parts.text_encoders)
+            made = encode(replace(parts, text_encoders=encoders), prompts, clip_skip=clip_skip)
+            for encoder in parts.text_encoders:
+                put_aside(encoder)
+            return made
+
+        return run
+
+    def fresh(self, net: Net, words: Kept) -> Net:
+        """A twin for one recorded graph alone, which keeps the keys and values of its prompt in ``words``."""
+        tools = self.tools(net)
+        tools.told = words
+        return twin(net, tools)
 
     def made(self, net: nn.Module) -> Known:
         """A new twin, kept as long as the network is."""
-        device, dtype = place(net)
-        tools = choose(device, dtype)
-        tools.kept, tools.told = self.kept, self.told
+        tools = self.tools(net)
         modules = list(net.modules())
-        tables = [cast("dict[str, Any]", m._modules) for m in modules]
+        tables = [cast("dict[str, Any]", table) for m in modules for table in (m._modules, m._parameters)]
         known = Known(
             weakref.ref(net, lambda _: self.known.pop(key, None)),
             twin(net, tools),
             tools,
-            (device, dtype),
+            place(net),
             tables,
             [*chain.from_iterable(map(dict.values, tables))],
             [cast("dict[str, Any]", h) for m in modules for h in (m._forward_hooks, m._forward_pre_hooks)],

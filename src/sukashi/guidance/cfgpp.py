@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sukashi.diffusion.denoiser import read
 from sukashi.diffusion.types import Denoise, Level, Prediction
-from sukashi.guidance.rule import Branch, hear
+from sukashi.guidance.rule import Branch, hearing
 
 SAMPLERS = ("ddim", "euler")
 
@@ -19,9 +19,10 @@ def plus_plus(branches: Sequence[Branch], predicts: str, scale: float) -> Denois
     The scale l is in 0..1; 0.6 is about as strong as 7.5 in plain guidance. x is no longer alpha x0 + sigma eps, which
     only samplers that step with x0 and eps as they are can follow: ``SAMPLERS``.
     """
+    hear = hearing(branches)
 
     def denoise(x: Tensor, level: Level) -> Prediction:
-        said = hear(branches, x, level)
+        said = hear(x, level)
         unwanted, wanted = (read(said.outs[name], x, level, predicts) for name in ("unwanted", "wanted"))
         return Prediction(unwanted.x0 + scale * (wanted.x0 - unwanted.x0), unwanted.eps, said.outs)
 

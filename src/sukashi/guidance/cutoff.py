@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from sukashi.diffusion.denoiser import read
 from sukashi.diffusion.types import Denoise, Level, Prediction
-from sukashi.guidance.rule import Branch, Rule, Said, hear
+from sukashi.guidance.rule import Branch, Rule, Said, hearing
 
 
 def cut_off(branches: Sequence[Branch], predicts: str, rule: Rule, without: Rule, similarity: float) -> Denoise:
@@ -20,13 +20,13 @@ def cut_off(branches: Sequence[Branch], predicts: str, rule: Rule, without: Rule
     that it is the same in any company; the second branch is saved when the last one is. The denoiser remembers which
     are, so every run needs its own.
     """
-    kept = [branch for branch in branches if branch.name != "unwanted"]
+    hear_all, hear_rest = hearing(branches), hearing([branch for branch in branches if branch.name != "unwanted"])
     done: Tensor | None = None
 
     def denoise(x: Tensor, level: Level) -> Prediction:
         nonlocal done
         over = done is not None and bool(done.all())
-        said = hear(kept if over else branches, x, level)
+        said = (hear_rest if over else hear_all)(x, level)
         out = without(said)
         if not over:
             out = rule(said) if done is None else torch.where(done[:, None, None, None], out, rule(said))

@@ -42,27 +42,37 @@ Rule = Callable[[Said], Tensor]
 
 def steered(branches: Sequence[Branch], predicts: str, rule: Rule) -> Denoise:
     """The denoiser that asks the branches and believes the rule. ``parts`` of the prediction are the raw outputs."""
+    hear = hearing(branches)
 
     def denoise(x: Tensor, level: Level) -> Prediction:
-        said = hear(branches, x, level)
+        said = hear(x, level)
         return read(rule(said), x, level, predicts, **said.outs)
 
     return denoise
 
 
-def hear(branches: Sequence[Branch], x: Tensor, level: Level) -> Said:
-    """Ask all branches about x, those of one network in one batch, and put together the parts of a prompt."""
-    heard: dict[int, Tensor] = {}
+def hearing(branches: Sequence[Branch]) -> Callable[[Tensor, Level], Said]:
+    """What asks all branches about x, those of one network in one batch, and puts together the parts of a prompt.
+
+    The batches of prompts are made once: what a network keeps of a prompt it finds again at every step.
+    """
+    batches = []
     for unet in {id(branch.unet): branch.unet for branch in branches}.values():
         mine = [k for k, branch in enumerate(branches) if branch.unet is unet]
-        together = reduce(add, [branches[k].given for k in mine])
-        heard |= zip(mine, ask(unet, torch.cat([x] * len(mine)), level, together).chunk(len(mine)), strict=True)
-    base = heard[next((k for k, branch in enumerate(branches) if branch.name == "unwanted"), 0)]
-    outs = {}
-    for name in dict.fromkeys(branch.name for branch in branches):
-        parts = [(heard[k], branch.weight) for k, branch in enumerate(branches) if branch.name == name]
-        outs[name] = parts[0][0] if len(parts) == 1 and is_one(parts[0][1]) else blended(base, parts)
-    return Said(x, level, outs)
+        batches.append((unet, mine, reduce(add, [branches[k].given for k in mine])))
+    first = next((k for k, branch in enumerate(branches) if branch.name == "unwanted"), 0)
+
+    def hear(x: Tensor, level: Level) -> Said:
+        heard: dict[int, Tensor] = {}
+        for unet, mine, together in batches:
+            heard |= zip(mine, ask(unet, torch.cat([x] * len(mine)), level, together).chunk(len(mine)), strict=True)
+        outs = {}
+        for name in dict.fromkeys(branch.name for branch in branches):
+            parts = [(heard[k], branch.weight) for k, branch in enumerate(branches) if branch.name == name]
+            outs[name] = parts[0][0] if len(parts) == 1 and is_one(parts[0][1]) else blended(heard[first], parts)
+        return Said(x, level, outs)
+
+    return hear
 
 
 def is_one(weight: float | Tensor) -> bool:
