@@ -4,7 +4,7 @@
 #   VENV=.venv          where the virtual environment is
 #   TORCH_ARGS=...      extra arguments for the installation of PyTorch, e.g. an --index-url for a CUDA or CPU build
 #   WORKERS=2           how many files of tests are run at a time
-#   ARGS=...            extra arguments for pytest (make test) or for the benchmark (make bench bench-quick ARGS=--full)
+#   ARGS=...            extra arguments for pytest (make test) or for the benchmark (make bench ARGS=--list)
 
 SHELL := /bin/bash
 VENV ?= .venv
@@ -21,9 +21,10 @@ KEY := $(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
 CORE := $(VENV)/.installed-$(KEY)-core
 DEV := $(VENV)/.installed-$(KEY)-dev
 DOCS := $(VENV)/.installed-$(KEY)-docs
+BENCH := $(VENV)/.installed-$(KEY)-bench
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo install test slow check format links bench docs wheel clean distclean
+.PHONY: help demo install test slow check format links bench bench-quick gpu docs wheel clean distclean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -54,12 +55,14 @@ format: $(DEV) ## let ruff put the style right
 links: $(DEV) ## put right the line numbers that the README and docs link to
 	$(BIN)/python tests/architecture/markdown_links.py --fix
 
-bench: $(DEV) ## full-size networks beside the peers: build/peers-*.md (more in docs/benchmarks.md)
-	$(BIN)/python -m benchmarks.peers $(ARGS)
+bench: $(BENCH) ## 70 minutes: everything beside the peers, full size too: build/bench-report.md (docs/benchmarks.md)
+	$(BIN)/python -m benchmarks.suite $(ARGS)
 
-bench-quick: $(DEV) ## minutes: start, load, small models, and where the time of a demo goes
-	$(BIN)/python -m benchmarks.demo
-	$(BIN)/python -m benchmarks --runs 3 $(ARGS)
+bench-quick: $(BENCH) ## minutes: start, load, small models, and where the time of a demo goes
+	$(BIN)/python -m benchmarks.suite --quick $(ARGS)
+
+gpu: $(DEV) ## everything there is to find out on a GPU, in 25 minutes: build/gpu.md (docs/gpu.md)
+	$(BIN)/python -m benchmarks.gpu $(ARGS)
 
 docs: $(DOCS) ## the site, in English and Japanese, its pictures and numbers made anew: build/docs/index.html
 	$(BIN)/mkdocs build -q
@@ -88,6 +91,10 @@ $(CORE): | $(BIN)/python
 
 $(DEV): $(CORE)
 	$(PIP) install -q -c constraints.txt -e '.[dev,docs,parity,clip]'
+	@touch $@
+
+$(BENCH): $(DEV)
+	$(PIP) install -q -c constraints.txt -e '.[bench]'
 	@touch $@
 
 $(DOCS): $(DEV)

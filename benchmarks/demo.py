@@ -1,6 +1,6 @@
 """Where the time of ``make demo`` goes, part by part, in fresh processes: ``python -m benchmarks.demo``.
 
-Written to build/demo.json; ``--no-fast`` and ``--runs 5`` are understood.
+Written to build/demo.json and build/demo.md; ``--no-fast`` and ``--runs 5`` are understood.
 """
 
 from __future__ import annotations
@@ -56,9 +56,20 @@ def main() -> None:
         found, whole = [*found, {**parts, "start and end of Python": took - sum(parts.values())}], [*whole, took]
     found, whole = found[1:], whole[1:]  # the first one fills the page cache
     middle = {name: statistics.median(one[name] for one in found) for name in found[0]}
-    for name, seconds in [*middle.items(), ("in all", statistics.median(whole))]:
-        print(f"{name:<24} {1000 * seconds:8.0f} ms")
-    data = {"facts": facts(), "fast": not asked.no_fast, "medians": middle, "runs": found, "in all": whole}
+    about = facts()
+    data = {"facts": about, "fast": not asked.no_fast, "medians": middle, "runs": found, "in all": whole}
+    lines = [
+        f"One picture of kirie in a fresh process, 20 steps, {len(whole)} runs, medians (least to most). "
+        f"{about['processor']}, {about['threads']} threads; commit {about['commit']}, {about['date']}.",
+        "",
+        "| part | ms |",
+        "| --- | ---: |",
+    ]
+    for name, times in [*((name, [one[name] for one in found]) for name in middle), ("in all", whole)]:
+        middling, least, most = (1000 * f(times) for f in (statistics.median, min, max))
+        lines.append(f"| {name} | {middling:.0f} ({least:.0f} to {most:.0f}) |")
+        print(f"{name:<24} {middling:8.0f} ms")
+    (ROOT / "build" / "demo.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (ROOT / "build" / "demo.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
 

@@ -1,7 +1,9 @@
 """One side of one comparison in a process of its own: ``python -m benchmarks.peer NAME FOLDER PART DTYPE CELLS OUT``.
 
 Loads one network of a diffusers folder, runs it once for warmth and once for the clock, saves what came out, and
-prints seconds of the wall and of the processor, the most memory it held, and how long loading and warming took.
+prints seconds of the wall and of the processor, the most memory it held, and how long loading and warming took. PART
+"picture" draws whole pictures (``benchmarks.picture``): its seconds are those of one more step. NAME "float64" is what
+the others are compared with; it is not timed.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import torch
 from benchmarks.measure import PEAK
 
 Call = Callable[[], Any]
-NAMES = ("sukashi", "sukashi plain", "diffusers", "diffusers compiled", "openvino", "float64")
+NAMES = ("sukashi", "sukashi plain", "diffusers", "diffusers compiled", "openvino", "stable-diffusion.cpp", "float64")
 
 
 def inputs(part: str, cells: int, width: int) -> tuple[torch.Tensor, ...]:
@@ -91,6 +93,9 @@ def openvino(folder: Path, part: str, dtype: torch.dtype, cells: int) -> Call:
     hint = {torch.float32: "f32", torch.bfloat16: "bf16"}[dtype]
     threads = torch.get_num_threads()
     net = ov.Core().compile_model(file, "CPU", {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads})
+    used = str(net.get_property("INFERENCE_PRECISION_HINT"))
+    if hint not in used and str(dtype)[6:] not in used:  # "f32", or "<Type: 'float32'>" in newer versions
+        raise SystemExit(f"OpenVINO was asked for {hint} and takes {used} on this processor")
     arrays = [x.numpy() for x in given]
     return lambda: torch.from_numpy(net(arrays)[0])
 
@@ -112,21 +117,48 @@ def cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def network(name: str, folder: Path, part: str, dtype: torch.dtype, cells: int) -> tuple[dict[str, float], np.ndarray]:
+    """One network: what was measured, and what came out."""
+    start = time.perf_counter()
+    call = prepare(name, folder, part, dtype, cells)
+    loaded = time.perf_counter()
+    made = call()
+    if name == "float64":
+        return {}, made.numpy()
+    warm, before = time.perf_counter(), cpu()
+    made = call()
+    times = {"seconds": time.perf_counter() - warm, "cpu": cpu() - before}
+    return {**times, "load": loaded - start, "first": warm - loaded}, made.double().numpy()
+
+
+def picture(name: str, folder: Path, dtype: torch.dtype, cells: int) -> tuple[dict[str, float], np.ndarray]:
+    """Whole pictures; seconds and CPU seconds are those of one more step, "picture" those of a run of ``MANY``."""
+    from benchmarks.picture import FEW, MANY, drawing
+
+    if name == "float64":  # nobody draws so; our plain layers in float32 are taken for exact
+        return {}, drawing("sukashi plain", folder, torch.float32, cells)(MANY)
+    start = time.perf_counter()
+    draw = drawing(name, folder, dtype, cells)
+    loaded = time.perf_counter()
+    draw(FEW)
+    at, used = [time.perf_counter()], [cpu()]
+    for steps in (FEW, MANY):
+        made = draw(steps)
+        at, used = [*at, time.perf_counter()], [*used, cpu()]
+    more = {key: (x[2] - 2 * x[1] + x[0]) / (MANY - FEW) for key, x in (("seconds", at), ("cpu", used))}
+    return {**more, "picture": at[2] - at[1], "load": loaded - start, "first": at[0] - loaded}, made
+
+
 def main() -> None:
-    """Load, warm, time, save, print."""
+    """Measure, save, print."""
     name, folder, part, dtype, cells, out = sys.argv[1:]
     names: dict[str, Any] = {}
     exec(PEAK, names)
+    given = (name, Path(folder)), (getattr(torch, dtype), int(cells))
     with torch.no_grad():
-        start = time.perf_counter()
-        call = prepare(name, Path(folder), part, getattr(torch, dtype), int(cells))
-        loaded = time.perf_counter()
-        call()
-        warm, before = time.perf_counter(), cpu()
-        made = call()
-        found = {"seconds": time.perf_counter() - warm, "cpu": cpu() - before, "peak": names["peak"]()}
-    np.save(out, made.double().numpy())
-    print(json.dumps({**found, "load": loaded - start, "first": warm - loaded, "threads": torch.get_num_threads()}))
+        found, made = picture(*given[0], *given[1]) if part == "picture" else network(*given[0], part, *given[1])
+    np.save(out, made)
+    print(json.dumps({**found, "peak": names["peak"](), "threads": torch.get_num_threads()}))
 
 
 if __name__ == "__main__":

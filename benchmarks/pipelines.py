@@ -34,6 +34,8 @@ DRAW = {
         " height=size).images[0]\n"
     ),
 }
+LOAD["compiled"] = LOAD["ours"].replace("dtype=dtype", "dtype=dtype, compile=True")
+DRAW["compiled"] = DRAW["ours"]
 HEAD = PEAK + "import time\nstart = time.perf_counter()\nimport torch\ndtype = torch.float32\n"
 LOADING = """
 load(sys.argv[1], sys.argv[2])  # warm: everything imported, the files in the page cache
@@ -80,7 +82,7 @@ def same_picture(folder: Path, device: str, steps: int, size: int) -> str:
     return agree(float(np.abs(pictures[0] - pictures[1]).max()), 1.0, "8-bit values")
 
 
-def per_step(folder: Path, device: str, size: int, few: int = 5, many: int = 25) -> Sides:
+def per_step(folder: Path, device: str, size: int, few: int = 5, many: int = 25, ours: str = "ours") -> Sides:
     """Seconds of one more step, guidance included: the slope between two runs of the same pipeline."""
 
     def side(name: str) -> Callable[[], float]:
@@ -96,7 +98,7 @@ def per_step(folder: Path, device: str, size: int, few: int = 5, many: int = 25)
 
         return once
 
-    return side("ours"), side("theirs")
+    return side(ours), side("theirs")
 
 
 def own_size(folder: Path) -> int:
@@ -117,9 +119,3 @@ def run(folder: Path, runs: int, *, what: str, size: int, steps: int, device: st
         compare(f"peak memory of a picture, {what}", "MiB", *children(FIRST, "peak", folder, device, steps, size), 1),
     ]
     return rows
-
-
-def overhead(folder: Path, runs: int, *, what: str, size: int, device: str) -> list[Row]:
-    """One more step of a model so small that the step is mostly what stands around the U-Net."""
-    said = same_picture(folder, device, 20, size)
-    return [compare(f"one more step, {what}", "s", *per_step(folder, device, size), runs, agreement=said)]
