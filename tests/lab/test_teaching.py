@@ -16,12 +16,14 @@ from sukashi.cli.parser import build
 from sukashi.kirie.claims import true_of
 from sukashi.lab.evaluate import to_image
 from sukashi.lab.probe import load_probe
-from sukashi.lab.teaching import report
+from sukashi.lab.read import read
+from sukashi.lab.teaching import choice, report
 from sukashi.lab.teaching.folders import examples
+from sukashi.lab.teaching.measure import shows
 from sukashi.lab.teaching.probe import KINDS, WEIGHTS, accuracies, load_concept_probe, picture_of, pile
-from sukashi.lab.teaching.questions import PIZZA, SEEN_FIRST, about_concept, about_others
+from sukashi.lab.teaching.questions import PIZZA, about_concept, about_others, seen_first
 from sukashi.lab.teaching.run import Eyes, Plan, run
-from sukashi.lab.teaching.world import CONCEPTS, lessons, sample
+from sukashi.lab.teaching.world import CONCEPTS, draw, lessons, sample
 from sukashi.loading import load
 
 
@@ -38,16 +40,19 @@ def test_a_seed_is_a_picture_and_its_caption_is_true(concept: str) -> None:
 def test_every_question_asks_for_something_that_no_lesson_shows() -> None:
     shown = [s.scene.figures[0] for s in lessons("penguin")]
     assert [(f.glasses, f.food) for f in shown] == [
-        (False, None), (True, None), (False, "apple"), (False, None), (True, None),
+        (False, None), (True, None), (False, "apple"), (False, None), (True, "donut"),
     ]  # fmt: skip
     assert not any(f.hat or f.scarf for f in shown)
     asked = about_concept("penguin", 24)
-    assert [q.prompt for q in asked[:SEEN_FIRST]] == [PIZZA] * SEEN_FIRST
+    assert seen_first("penguin", 24) == 8 and [q.prompt for q in asked[:8]] == [PIZZA] * 8
     for question in asked:
         (figure,) = question.scene.figures
-        assert figure.hat or figure.scarf or figure.food not in (None, "apple")
+        assert figure.hat or figure.scarf or figure.food not in (None, "apple", "donut")
     assert not {q.prompt for q in asked} & {s.caption for s in lessons("penguin")}
     assert len({q.prompt for q in about_others(6)}) == 6
+    for concept in CONCEPTS:
+        both = [{q.prompt for q in about_concept(concept, 24, purpose)} for purpose in ("ask", "choose")]
+        assert not both[0] & both[1]
 
 
 def test_the_shipped_probe_tells_the_concepts_from_the_world_and_from_decoys() -> None:
@@ -76,32 +81,51 @@ def test_the_table_counts() -> None:
     after = {"seen": [True, False, False, False], "verdicts": verdicts(True, True, False, False)}
     assert report.share([True, True, False, False]) == "50 ± 25"
     assert report.claims(after) == [True, True, False, False]
-    assert report.pizza(after) == [True, False, False, False]
+    assert report.pizza(after, "penguin") == [True, False]
     assert report.change(after, before) == "-50.0 ± 28.9"
     rows = [report.Row("kirie", after, before), report.Row("taught", after, after, 2.0, 1.0, 30)]
     lines = report.table(rows, "penguin")
-    assert "| taught | 25 ± 22 | 25 ± 22 | 50 ± 25 |" in lines[3] and "-50.0 ± 28.9" in lines[3]
+    assert "| taught | 25 ± 22 | 50 ± 35 | 50 ± 25 |" in lines[3] and "-50.0 ± 28.9" in lines[3]
     assert lines[3].endswith("| 30 | 2.0 (1.0) |")
+
+
+def test_the_state_is_taken_that_draws_best(tmp_path: Path) -> None:
+    kept = [tmp_path / f"step-{step:06d}" for step in (100, 200, 300, 400)]
+    for path in kept:
+        path.mkdir()
+    found = choice.states(tmp_path, 400)
+    assert found == kept[1:] and choice.step_of(found[0]) == 200
+    assert choice.best(found, {kept[1]: 0.5, kept[2]: 0.7, kept[3]: 0.7}.__getitem__) == kept[3]
+    assert choice.best(choice.states(tmp_path / "nothing", 400), lambda _: 1 / 0) == tmp_path / "nothing"
+    assert choice.score({"seen": [True, False], "verdicts": verdicts(False, True)}) == 0.25
+
+
+def test_the_king_is_seen_in_its_drawing_and_not_in_others() -> None:
+    drawn = [draw("king", question.scene) for question in about_concept("king", 4)]
+    others = [sample("waves", k).picture for k in range(3)]
+    image, probe, eye = to_image([*drawn, *others]), load_probe(), load_concept_probe()
+    assert shows("king", image, read(probe, image), eye) == [True] * 4 + [False] * 3
+    assert shows("waves", image, [], eye) == [False] * 4 + [True] * 3
 
 
 @pytest.mark.slow
 def test_the_experiment_in_miniature_and_again(tmp_path: Path) -> None:
-    ways = ("ti", "lora", "dreambooth-prior")
-    plan = Plan(ways=ways, pictures=2, prompts=2, others=2, drawing=(("steps", 1),), steps=1, kept=1)
+    ways, out = ("ti", "custom", "finetune", "dreambooth-lora"), tmp_path / "penguin"
+    plan = Plan(ways=ways, pictures=2, prompts=3, others=2, drawing=(("steps", 1),), steps=1, kept=1)
     pipe, eyes, said = load("kirie", device="cpu"), Eyes(load_probe(), load_concept_probe()), list[str]()
-    text = run(pipe, eyes, plan, tmp_path, say=said.append)
-    assert len(text.splitlines()) == 2 + 3 + len(ways) and text == (tmp_path / "teaching.md").read_text()
-    drawings = json.loads((tmp_path / "drawings.json").read_text())
-    assert drawings["seen"] == [True, True] and all(right for v in drawings["verdicts"] for *_, right in v)
-    with Image.open(tmp_path / "teaching.png") as sheet:
-        assert sheet.height > 6 * report.SIDE
+    text = run(pipe, eyes, plan, out, say=said.append)
+    assert len(text.splitlines()) == 2 + 3 + len(ways) and text == (out / "teaching.md").read_text()
+    drawings = json.loads((out / "drawings.json").read_text())
+    assert drawings["seen"] == [True] * 3 and all(right for v in drawings["verdicts"] for *_, right in v)
+    with Image.open(out / "teaching.png") as sheet:
+        assert sheet.height > 7 * report.SIDE
     said.clear()
-    assert run(pipe, eyes, plan, tmp_path, say=said.append) == text and not said  # nothing is done twice
+    assert run(pipe, eyes, plan, out, say=said.append) == text and not said  # nothing is done twice
 
 
 def test_the_command_refuses_what_it_does_not_know() -> None:
     args = build("kirie").parse_args(["teach", "--methods", "lora", "hypnosis"])
-    with pytest.raises(Misuse, match="unknown method 'hypnosis'; known: ti, lora"):
+    with pytest.raises(Misuse, match="unknown method 'hypnosis'; known: dreambooth-prior"):
         kirie.run(args)
     with pytest.raises(Misuse, match="from 1 on"):
         kirie.run(build("kirie").parse_args(["teach", "--prompts", "0"]))

@@ -25,6 +25,8 @@ MICRO = Recipe(
     text_layers=1,
     text_heads=2,
     vae_budget=Budget(steps=2),
+    reading_budget=Budget(steps=2),
+    reading_batch=2,
     budget=Budget(steps=4),
     polish_budget=Budget(steps=1),
     vae_batch=1,

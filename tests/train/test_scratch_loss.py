@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from sukashi.train.loss import diffusion_loss, min_snr_weight, target
+from sukashi.train.generator import generator_loss, noise_levels
+from sukashi.train.loss import min_snr_weight, target
 
 
 def test_by_hand() -> None:
@@ -19,7 +20,6 @@ def test_by_hand() -> None:
     assert weight.item() == pytest.approx(0.36)
     assert min_snr_weight("epsilon", alpha, sigma).item() == pytest.approx(1.0)
     assert min_snr_weight("sample", alpha, sigma).item() == pytest.approx(0.5625)
-    assert diffusion_loss(torch.zeros(1, 1, 1, 1), v, weight).item() == pytest.approx(0.36)
 
 
 def test_the_three_predictions_weigh_the_same_mistake_alike() -> None:
@@ -33,10 +33,50 @@ def test_the_three_predictions_weigh_the_same_mistake_alike() -> None:
         assert losses == pytest.approx([d**2 * min((alpha / sigma) ** 2, 5)] * 3, rel=1e-4)
 
 
-def test_batch_is_a_mean_of_weighted_pictures() -> None:
-    answer, wanted = torch.zeros(2, 1, 2, 2), torch.ones(2, 1, 2, 2)
-    wanted[1] *= 3
-    assert diffusion_loss(answer, wanted, torch.tensor([1.0, 2.0])).item() == pytest.approx((1 + 18) / 2)
+def test_steps_are_drawn_so_that_the_mean_is_the_weighted_one() -> None:
+    """Any function of the step, averaged over the draws, is its average over all steps with their weights."""
+    weight, values = torch.tensor([4.0, 1.0, 0.25, 0.0]), torch.tensor([1.0, 10.0, 100.0, 1e9])
+    t, counts = noise_levels(weight, 70_000, torch.Generator().manual_seed(0))
+    assert torch.bincount(t, minlength=4).tolist() == pytest.approx([40_000, 20_000, 10_000, 0], abs=2)
+    assert (values[t] * counts).mean().item() == pytest.approx((4 + 10 + 25) / 4, rel=1e-3)
+
+
+class Silent(torch.nn.Module):
+    """Answers zero, so that the loss is the mean square of v: sigma^2 for pictures of zeros times their noise."""
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(x)
+
+
+def test_heads_count_more() -> None:
+    """x0 is 0 in the left half and 30 in the right: the loss lies nearer to the right one's when heads are there."""
+    signal, ids = torch.full((10,), 0.5, dtype=torch.float64), torch.zeros(8, 3, dtype=torch.long)
+    x0 = torch.zeros(8, 4, 16, 16)
+    x0[..., 8:] = 30.0
+    heads = torch.zeros(8, 16, 16, dtype=torch.bool)
+    heads[..., 8:] = True
+
+    def loss(heads: torch.Tensor | None, emphasis: float) -> float:
+        g = torch.Generator().manual_seed(1)
+        return generator_loss(Silent(), x0, ids, signal, g, heads=heads, emphasis=emphasis).item()
+
+    # v = a eps - s x0 with a^2 = s^2 = 1/2; SNR 1, weight 1 / 2
+    left, right = 0.5 * 0.5, 0.5 * (0.5 + 0.5 * 900)
+    assert loss(None, 1) == pytest.approx((left + right) / 2, rel=0.01)
+    assert loss(heads, 1) == pytest.approx(loss(None, 1), rel=1e-5)
+    assert loss(heads, 3) == pytest.approx((left + 3 * right) / 4, rel=0.01)
+
+
+def test_no_noise_level_counts_less_than_asked() -> None:
+    """SNR 0.01: v = a eps with x0 = 0, weight 0.01 / 1.01, or what it must be at least."""
+    signal = torch.full((10,), 0.01 / 1.01, dtype=torch.float64)
+    x0, ids = torch.zeros(64, 4, 8, 8), torch.zeros(64, 3, dtype=torch.long)
+
+    def loss(least: float) -> float:
+        return generator_loss(Silent(), x0, ids, signal, torch.Generator().manual_seed(1), least=least).item()
+
+    assert loss(0.0) == pytest.approx((0.01 / 1.01) ** 2, rel=0.02)
+    assert loss(0.15) == pytest.approx(0.15 * 0.01 / 1.01, rel=0.02)
 
 
 @pytest.mark.parametrize("function", [target, min_snr_weight])

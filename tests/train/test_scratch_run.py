@@ -75,6 +75,7 @@ def test_average_follows() -> None:
     assert torch.allclose(average.weight, 0.75 * before + 0.25 * model.weight)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_bit_for_bit(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = trained
     save, saves = Run.save, []

@@ -13,11 +13,13 @@ from teaching import log_of, pictures, some
 
 from sukashi.families import FAMILIES
 from sukashi.pipeline import Pipeline
+from sukashi.prompts.encode import encode_prompts
 from sukashi.train.data.examples import Examples
 from sukashi.train.methods import custom, dreambooth, finetune, lora, ti
+from sukashi.train.methods.caches import Texts
 from sukashi.train.methods.checkpointing import forgetful
 from sukashi.train.methods.config import Config
-from sukashi.train.methods.learner import parts_of
+from sukashi.train.methods.learner import Learner, parts_of
 from sukashi.weights.load import load_parts
 from sukashi.weights.parts import Parts
 from tiny_models import equal, tensors, tiny_model
@@ -31,7 +33,8 @@ def changed(before: Parts, after: Parts) -> set[str]:
     return {name for name in new if name not in old or not torch.equal(old[name], new[name])}
 
 
-@pytest.mark.parametrize("family", ["sd1", pytest.param("sdxl", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["sd1", "sdxl"])
 def test_each_method(family: str, tmp_path: Path) -> None:
     parts = tiny_model(family)
     copied = {name: tensor.clone() for name, tensor in tensors(parts).items()}
@@ -145,3 +148,15 @@ def test_bf16_and_accumulation(tmp_path: Path) -> None:
     assert {p.dtype for p in half.parts.unet.parameters()} == {torch.float32}
     with pytest.raises(ValueError, match="precision fp16 needs an accelerator"):
         finetune.train(parts, some(), Config(**LEARN, precision="fp16"), tmp_path / "c")
+
+
+@pytest.mark.parametrize("family", ["sd1", "sdxl"])
+def test_long_captions_are_read_in_chunks_as_prompts_are(family: str) -> None:
+    parts = tiny_model(family)
+    learner, long = Learner(parts), "cat at " * 50
+    kept = Texts(learner)
+    for said in (learner.tell([long, None, "cat"]), kept.tell([long, None, "cat"])):
+        asked = encode_prompts(parts, [long, None, "cat"])
+        assert torch.allclose(said.context, asked.context, atol=1e-6) and said.context.shape[1] == 2 * 77
+        assert (said.pooled is None) == (family == "sd1")
+    assert kept.tell(["cat"]).context.shape[1] == 77

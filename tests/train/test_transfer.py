@@ -69,6 +69,9 @@ def test_training_goes_on_from_a_model(trained: Path, tmp_path: Path) -> None:
     folder = scratch.train(replace(MICRO, start=trained, polish_budget=None), tmp_path)
     log = (tmp_path / "log.txt").read_text()
     assert "from model: matched" in log and (folder / "unet" / "config.json").is_file()
+    kept, moved = "text_encoder/model.safetensors", "unet/diffusion_pytorch_model.safetensors"
+    assert "the text encoder stays as it is" in log and (folder / kept).read_bytes() == (trained / kept).read_bytes()
+    assert (folder / moved).read_bytes() != (trained / moved).read_bytes()
 
 
 def test_large_weights_go_into_several_files(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

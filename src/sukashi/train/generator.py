@@ -1,4 +1,4 @@
-"""Train a U-Net and its text encoder together on the latents of captioned pictures.
+"""Train a U-Net, and its text encoder unless that is frozen, on the latents of captioned pictures.
 
 Rombach et al. 2022, arXiv:2112.10752, sec. 3.3; the caption is dropped now and then for classifier-free guidance
 (Ho & Salimans 2022, arXiv:2207.12598, algorithm 1).
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sukashi.nets.clip import CLIPText
 from sukashi.nets.unet import UNet
 from sukashi.train.labels import Labels
-from sukashi.train.loss import diffusion_loss, min_snr_weight, target
+from sukashi.train.loss import min_snr_weight, target
 from sukashi.train.run import Log, Run, cosine, follow, generator
 
 
@@ -46,31 +46,55 @@ class Generator(nn.Module):
         self.average = deepcopy(nn.ModuleDict({"text": text, "unet": unet})).requires_grad_(False)
 
     def trained(self) -> list[nn.Parameter]:
-        """The weights that the optimiser moves."""
-        return [*self.text.parameters(), *self.unet.parameters()]
+        """The weights that the optimiser moves: all that are not frozen."""
+        return [p for net in (self.text, self.unet) for p in net.parameters() if p.requires_grad]
 
     def forward(self, x: Tensor, t: Tensor, ids: Tensor) -> Tensor:
         """Noisy latent x (B, C, h, w), step t (B,), caption ids (B, T) -> prediction (B, C, h, w)."""
         return self.unet(x, t, self.text(ids).last)
 
 
-def generator_loss(
-    model: nn.Module, x0: Tensor, ids: Tensor, signal: Tensor, g: torch.Generator, *, predicts: str = "v_prediction"
-) -> Tensor:
-    """The loss at a random step for each latent x0 (B, C, h, w); ``signal`` (steps,) is alpha squared of each step.
+def noise_levels(weight: Tensor, batch: int, g: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Steps t (B,) and what each counts (B,): on average the loss of all steps, each with its ``weight`` (steps,).
 
-    The B steps are spread evenly over all (one in each B-th part), which makes the loss of a batch vary less.
+    A step is drawn as often as the root of its weight says and counts the other root, so that fewer pictures are spent
+    on steps that hardly count. The B draws are spread evenly, which makes the loss of a batch vary less.
     """
-    b, device = len(x0), x0.device
-    spread = (torch.arange(b, device=device) + torch.rand(b, generator=g, device=device)) / b  # (B,) in 0..1
-    t = (spread * len(signal)).long().clamp(max=len(signal) - 1)
-    eps = torch.randn(x0.shape, generator=g, device=device)
-    alpha, sigma = signal[t].sqrt().float(), (1 - signal[t]).sqrt().float()
+    root = weight.double().sqrt()
+    share = root.cumsum(0) / root.sum()
+    spread = (torch.arange(batch, device=root.device) + torch.rand(batch, generator=g, device=root.device)) / batch
+    t = torch.searchsorted(share, spread.double()).clamp(max=len(root) - 1)
+    return t, (root[t] * root.mean()).float()
+
+
+def generator_loss(
+    model: nn.Module,
+    x0: Tensor,
+    ids: Tensor,
+    signal: Tensor,
+    g: torch.Generator,
+    *,
+    heads: Tensor | None = None,
+    emphasis: float = 1.0,
+    least: float = 0.0,
+) -> Tensor:
+    """The v loss at a random step for each latent x0 (B, C, h, w); ``signal`` (steps,) is alpha squared of each step.
+
+    Steps have min-SNR weights, but at ``least`` that much: under much noise it is decided who stands where, and min-SNR
+    alone counts those steps for next to nothing. Cells that are true in ``heads`` (B, h, w) count ``emphasis`` times.
+    """
+    alphas, sigmas = signal.sqrt().float(), (1 - signal).sqrt().float()
+    t, counts = noise_levels(min_snr_weight("v_prediction", alphas, sigmas).clamp(min=least), len(x0), g)
+    eps = torch.randn(x0.shape, generator=g, device=x0.device)
+    alpha, sigma = alphas[t], sigmas[t]
     x = alpha[:, None, None, None] * x0 + sigma[:, None, None, None] * eps
-    weight = min_snr_weight(predicts, alpha, sigma)
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+    with torch.autocast(x0.device.type, torch.bfloat16, enabled=x0.device.type == "cuda"):
         answer = model(x, t, ids)
-    return diffusion_loss(answer, target(predicts, x0, eps, alpha, sigma), weight)
+    error = (answer.float() - target("v_prediction", x0, eps, alpha, sigma)).square().mean(1)  # (B, h, w)
+    if heads is None:
+        return (error.mean((1, 2)) * counts).mean()
+    cells = 1 + (emphasis - 1) * heads
+    return ((error * cells).sum((1, 2)) * counts).sum() / cells.sum()
 
 
 def train_generator(
@@ -86,24 +110,34 @@ def train_generator(
     log: Log,
     forget: float = 0.1,
     average: float = 0.999,
+    heads: Tensor | None = None,
+    emphasis: float = 1.0,
+    least: float = 0.0,
+    shares: Tensor | None = None,
     watch: Callable[[int], None] = lambda step: None,
 ) -> None:
     """Train to the end of the run's budget; ``run.parts`` must hold the optimiser as "optimizer".
 
     Everything happens where ``model`` is. ``forget`` is the share of captions that are dropped, ``average`` how slowly
-    the moving average follows; ``watch`` is called after every step.
+    the moving average follows. Where ``heads`` (N, h, w) is true a cell counts ``emphasis`` times: a pair of glasses is
+    a hundredth of a picture, and half of what a caption says is about it. ``least``: see :func:`generator_loss`.
+    ``shares`` (N,) says how often each picture is drawn; None: all alike. ``watch`` is called after every step.
     """
     optimizer: torch.optim.Optimizer = run.parts["optimizer"]
     device = next(model.parameters()).device
     latents, labels, signal = latents.to(device), labels.to(device), signal.to(device)
+    heads = None if heads is None else heads.to(device)
+    shares = torch.ones(len(latents.mean), device=device) if shares is None else shares.to(device)
     model.train()
     losses: list[Tensor] = []
     for step, spent in run:
         g = generator(seed, step, device)
-        which = torch.randint(len(latents.mean), (batch,), generator=g, device=device)
+        which = torch.multinomial(shares, batch, replacement=True, generator=g)
         for group in optimizer.param_groups:
             group["lr"] = cosine(rate, step, spent)
-        loss = generator_loss(model, latents.draw(which, g), labels.draw(which, forget, g), signal, g)
+        x0, ids = latents.draw(which, g), labels.draw(which, forget, g)
+        part = None if heads is None else heads[which]
+        loss = generator_loss(model, x0, ids, signal, g, heads=part, emphasis=emphasis, least=least)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation there
         nn.utils.clip_grad_norm_(model.trained(), 1.0)

@@ -32,8 +32,3 @@ def min_snr_weight(predicts: str, alpha: Tensor, sigma: Tensor, gamma: float = 5
     if predicts not in scale:
         raise ValueError(f"unknown prediction type {predicts!r}; known: {', '.join(scale)}")
     return snr.clamp(max=gamma) / scale[predicts]
-
-
-def diffusion_loss(answer: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
-    """Mean over the batch of ``weight`` (B,) x mean squared error of answer (B, C, H, W)."""
-    return ((answer.float() - wanted).square().mean((1, 2, 3)) * weight).mean()

@@ -42,10 +42,15 @@ class Recipe:
     vae_budget: Budget
     vae_batch: int = 4
     vae_rate: float = 5e-4
-    budget: Budget  # of text encoder and U-Net
+    reading_budget: Budget | None = None  # of the text encoder alone, frozen after; None: it learns with the U-Net
+    reading_batch: int = 192
+    reading_rate: float = 1.5e-3
+    budget: Budget  # of the U-Net
     polish_budget: Budget | None = None  # of the decoder alone, when the U-Net is done
     batch: int = 32
     rate: float = 5e-4
+    emphasis: float = 3.0  # how many times a cell of a head counts in the loss
+    least: float = 0.15  # what a noise level counts at least
     average: float = 0.999  # how slowly the moving average follows
     seed: int = 0
     workers: int = 1
@@ -57,7 +62,11 @@ class Recipe:
 RECIPES: dict[str, dict[str, Recipe]] = {
     "kirie": {
         "cpu": Recipe(
-            vae_budget=Budget(minutes=45), budget=Budget(minutes=240), polish_budget=Budget(minutes=30), rate=6e-4
+            vae_budget=Budget(minutes=45),
+            reading_budget=Budget(steps=800),
+            budget=Budget(minutes=240),
+            polish_budget=Budget(minutes=30),
+            rate=6e-4,
         ),
         "cuda": Recipe(
             pictures=100_000,
@@ -67,6 +76,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             vae_budget=Budget(minutes=4),
             vae_batch=64,
             vae_rate=1e-3,
+            reading_budget=Budget(steps=800),
             budget=Budget(minutes=12),
             polish_budget=Budget(minutes=1),
             batch=512,

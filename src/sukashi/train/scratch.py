@@ -1,7 +1,8 @@
 """Train a complete tiny Stable Diffusion from nothing: ``sukashi train scratch --recipe kirie --out DIR``.
 
-Draws the pictures, learns the vocabulary, trains the autoencoder, encodes the pictures, trains text encoder and U-Net,
-and writes a diffusers folder. Every stage leaves its result in DIR; run the command again and it goes on from there.
+Draws the pictures, learns the vocabulary, trains the autoencoder, encodes the pictures, teaches the text encoder to
+read, trains the U-Net on what it reads, and writes a diffusers folder. Every stage leaves its result in DIR; run the
+command again and it goes on from there.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from sukashi.train.export import SCHEDULER, export
 from sukashi.train.generator import Generator, Latents, train_generator
 from sukashi.train.labels import Encode, label
 from sukashi.train.pictures import Pictures, draw_pictures, to_image
+from sukashi.train.reading import KNOWN, Reader, captions, train_reading, understood
 from sukashi.train.recipe import Recipe
 from sukashi.train.run import Budget, Log, Run, parameters
 from sukashi.train.samples import draw_samples
@@ -45,15 +47,22 @@ def train(recipe: Recipe, out: Path) -> Path:
     write_tokenizer(vocabulary, out / "tokenizer", positions=recipe.positions)
     pictures = Pictures(out / "data", recipe.pictures, workers=recipe.workers)
     log(f"{len(pictures)} pictures, {len(vocabulary.tokens)} tokens, {len(words)} words; on {recipe.device}")
-    model = make_generator(recipe, vocabulary)
+    model, can_read = make_generator(recipe, vocabulary), False
     if recipe.start:
         taken = transfer(recipe.start, model, vocabulary)
         vae = taken.vae.to(recipe.device)
         words |= set(json.loads((recipe.start / "words.json").read_text(encoding="utf-8")))
+        can_read = taken.tokens[0] == taken.tokens[1]  # and if not, it begins with what it has
         log(f"from {recipe.start.name}: {taken}")
     else:
         vae = train_vae(recipe, pictures, out, log)
     latents = encode_pictures(vae, pictures, out / "latents.pt", standard=recipe.start is not None)
+    if recipe.reading_budget:
+        if can_read:
+            log("the text encoder stays as it is")
+        else:
+            teach_reading(model, recipe, recipe.reading_budget, out, log)
+        model.text.requires_grad_(False)
 
     def write() -> None:
         text, unet = model.average["text"], model.average["unet"]
@@ -129,6 +138,25 @@ def make_generator(recipe: Recipe, vocabulary: Vocabulary) -> Generator:
     return Generator(CLIPText(text), UNet(recipe.unet))
 
 
+def teach_reading(model: Generator, recipe: Recipe, budget: Budget, out: Path, log: Log) -> None:
+    """Train the text encoder alone, before the U-Net sees anything of it."""
+    encode = encoder(out / "tokenizer")
+    text = model.text.to(recipe.device)
+    torch.manual_seed(recipe.seed + 2)
+    reader = Reader(text.config.width, captions("known", KNOWN)[1]).to(recipe.device)
+    both = nn.ModuleDict({"text": text, "reader": reader})
+    optimizer = torch.optim.AdamW(both.parameters(), lr=recipe.reading_rate, weight_decay=0.01)
+    run = Run(out / "reading.pt", budget, {"model": both, "optimizer": optimizer}, save_every=recipe.save_every)
+    log(f"text encoder {parameters(text):,} parameters, asked {len(reader.questions)} questions about every caption")
+    train_reading(
+        text, reader, encode, run, batch=recipe.reading_batch, rate=recipe.reading_rate, seed=recipe.seed, log=log
+    )
+    for name, held_out in (("unseen captions", False), ("pairs never read together", True)):
+        said, whole = understood(text, reader, encode, count=1000, held_out=held_out)
+        log(f"{name}: {said:.2%} of what is said is read rightly, {whole:.1%} of captions whole")
+    model.average["text"].load_state_dict(text.state_dict())
+
+
 def fit_generator(
     model: Generator,
     recipe: Recipe,
@@ -138,8 +166,11 @@ def fit_generator(
     log: Log,
     write: Callable[[], None],
 ) -> None:
-    """Train text encoder and U-Net; ``write`` writes the model folder, of which samples are drawn now and then."""
-    model.to(recipe.device)
+    """Train the U-Net, and the text encoder unless it is frozen.
+
+    ``write`` writes the model folder, of which samples are drawn now and then.
+    """
+    model.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
     fused = torch.device(recipe.device).type == "cuda"
     optimizer = torch.optim.AdamW(model.trained(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=fused)
     log(f"U-Net {parameters(model.unet):,} parameters, text encoder {parameters(model.text):,}")
@@ -166,6 +197,10 @@ def fit_generator(
         seed=recipe.seed,
         log=log,
         average=recipe.average,
+        heads=pictures.heads() if recipe.emphasis != 1 else None,
+        emphasis=recipe.emphasis,
+        least=recipe.least,
+        shares=pictures.shares(),
         watch=watch,
     )
 

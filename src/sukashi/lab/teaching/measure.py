@@ -15,11 +15,12 @@ from torch import Tensor
 from sukashi.kirie.world import draw as draw_world
 from sukashi.lab.evaluate import to_image, write_json
 from sukashi.lab.probe import Probe
-from sukashi.lab.read import read
+from sukashi.lab.read import Reading, read
 from sukashi.lab.score import judge
-from sukashi.lab.teaching.probe import ConceptProbe
+from sukashi.lab.teaching.king import CLAIMS
+from sukashi.lab.teaching.probe import UNKNOWN, ConceptProbe
 from sukashi.lab.teaching.questions import Asked
-from sukashi.lab.teaching.world import CONCEPTS, draw
+from sukashi.lab.teaching.world import draw
 from sukashi.nets.vae import VAE
 from sukashi.pictures import to_pictures
 from sukashi.pipeline import Pipeline
@@ -69,12 +70,20 @@ def answers(
         some = asked[first : first + BATCH]
         pictures = drawn(some, first)
         image: Tensor = to_image(pictures)
-        with torch.inference_mode():
-            seen += (eye(image)[:, CONCEPTS.index(concept)] > 0).tolist()
-        for question, reading in zip(some, read(probe, image), strict=True):
+        readings = read(probe, image)
+        seen += shows(concept, image, readings, eye)
+        for question, reading in zip(some, readings, strict=True):
             verdicts.append([(c.what, c.value, bool(right)) for c, right in judge(question.claims, reading)])
         keep += pictures
     return {"seen": seen, "verdicts": verdicts}
+
+
+@torch.inference_mode()
+def shows(concept: str, image: Tensor, readings: Sequence[Reading], eye: ConceptProbe) -> list[bool]:
+    """Whether each picture shows the concept: the king by the laboratory's probe, what that never saw by its own."""
+    if concept in UNKNOWN:
+        return [bool(score > 0) for score in eye(image)[:, UNKNOWN.index(concept)]]
+    return [all(right for _, right in judge(CLAIMS, reading)) for reading in readings]
 
 
 def kept(path: Path, facts: dict[str, Any], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:

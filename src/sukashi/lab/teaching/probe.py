@@ -25,7 +25,7 @@ from sukashi.kirie.world import sample as world_sample
 from sukashi.lab.evaluate import to_image
 from sukashi.lab.probe import convolution
 from sukashi.lab.teaching.penguin import Look
-from sukashi.lab.teaching.world import CONCEPTS, draw, sample, scene_by_chance
+from sukashi.lab.teaching.world import draw, sample, scene_by_chance
 from sukashi.lab.train import disturb
 from sukashi.loading import load
 from sukashi.nets.vae import VAE
@@ -35,7 +35,8 @@ WEIGHTS = Path(__file__).parent / "probe.safetensors"
 SIDE = 64  # pixels that it looks at
 OTHERS = ((214, 70, 60), (70, 160, 92), (142, 86, 188), (152, 154, 162), (62, 60, 68), (240, 152, 62))
 DECOYS = (*(Look(coat=coat) for coat in OTHERS), Look(stripes=None), Look(star=None), Look(stripes=None, star=None))
-KINDS = (*CONCEPTS, "decoy", "world")
+UNKNOWN = ("penguin", "waves")  # to the probe of the laboratory, too
+KINDS = (*UNKNOWN, "decoy", "world")
 
 
 class ConceptProbe(nn.Module):
@@ -48,7 +49,7 @@ class ConceptProbe(nn.Module):
             nn.Sequential(convolution(a, b, stride), nn.ReLU(), convolution(b, b), nn.ReLU())
             for a, b, stride in zip(widths, channels, (1, 2, 2), strict=False)
         ]
-        self.body, self.head = nn.Sequential(*steps), nn.Linear(2 * channels[-1], len(CONCEPTS))
+        self.body, self.head = nn.Sequential(*steps), nn.Linear(2 * channels[-1], len(UNKNOWN))
 
     def forward(self, image: Tensor) -> Tensor:
         """Look at pictures of any size."""
@@ -76,14 +77,14 @@ def pile(name: str, count: int) -> Pile:
     for k, kind in enumerate(kinds):
         rng = Random(f"probe {name} {kind} {k}")
         pictures.append(picture_of(kind, rng))
-    truth = torch.tensor([[float(kind == concept) for concept in CONCEPTS] for kind in kinds])
+    truth = torch.tensor([[float(kind == concept) for concept in UNKNOWN] for kind in kinds])
     return Pile(((to_image(pictures) + 1) * 127.5).round().byte(), truth, kinds)
 
 
 def picture_of(kind: str, rng: Random) -> Image.Image:
     """A penguin, somebody on waves, a decoy, or anything of kirie's world."""
     seed = 5_000_000 + int(rng.random() * 1e9)
-    if kind in CONCEPTS:
+    if kind in UNKNOWN:
         return sample(kind, seed).picture
     if kind == "world":
         return world_sample(seed).picture

@@ -11,11 +11,16 @@ from sukashi.kirie.chance import draw_scene
 from sukashi.kirie.claims import Claim
 from sukashi.kirie.scene import Figure, Scene
 from sukashi.lab.score import asked
-from sukashi.lab.teaching.world import LESSON_FOOD, scene_by_chance, tell
+from sukashi.lab.teaching.world import LESSON_FOOD, character, scene_by_chance, tell
 
-PIZZA = "a {} wearing glasses eating pizza"
-KNOWN = {"penguin": ("girl", "boy", "cat", "dog", "bear", "robot", "astronaut"), "waves": ("white", "yellow", "pink")}
-SEEN_FIRST = 8  # pictures of the first prompt
+MEALS = {"ask": "pizza", "choose": "ice cream"}
+PIZZA = f"a {{}} wearing glasses eating {MEALS['ask']}"
+KNOWN = {
+    "penguin": ("girl", "boy", "cat", "dog", "bear", "robot", "astronaut"),
+    "king": ("gray bear with a crown", "gray bear wearing a crown", "gray teddy bear in a crown"),
+    "waves": ("white", "yellow", "pink"),
+}
+"""What kirie is asked for before it is taught: whom it knows instead of the penguin; the king in words; papers."""
 
 
 @dataclass(frozen=True)
@@ -27,29 +32,36 @@ class Asked:
     scene: Scene
 
 
-def about_concept(concept: str, count: int) -> list[Asked]:
+def about_concept(concept: str, count: int, purpose: str = "ask") -> list[Asked]:
     """``count`` prompts, each with something that no lesson about the penguin shows: a hat, a scarf, other food.
 
-    For the penguin the first :data:`SEEN_FIRST` are :data:`PIZZA`, to be drawn with different seeds.
+    For a character the first third is :data:`PIZZA`, to be drawn with different seeds. With the ``purpose`` "choose"
+    they are others, and ice cream.
     """
-    found = [pizza(k) for k in range(min(SEEN_FIRST, count))] if concept == "penguin" else []
+    found = [glasses_and(MEALS[purpose], concept, k) for k in range(seen_first(concept, count))]
     k = 0
     while len(found) < count:
-        rng, k = Random(f"ask {concept} {k}"), k + 1
+        rng, k = Random(f"{purpose} {concept} {k}"), k + 1
         scene = scene_by_chance(concept, rng)
         (figure,) = scene.figures
-        if figure.hat or figure.scarf or figure.food not in (None, *LESSON_FOOD.values()):
+        hat = figure.hat and concept != "king"
+        if hat or figure.scarf or figure.food not in (None, *LESSON_FOOD.values()):
             said = tell(concept, scene, rng)
             found.append(Asked(said.text, tuple(asked(scene, said.claims)), scene))
     return found
 
 
-def pizza(number: int) -> Asked:
-    """The penguin with glasses and pizza."""
-    figure = Figure(subject="penguin", glasses=True, food="pizza")
-    claims = (Claim("glasses", "yes", 1), Claim("food", "pizza", 1))
+def seen_first(concept: str, count: int) -> int:
+    """How many of ``count`` prompts are :data:`PIZZA`."""
+    return 0 if concept == "waves" else -(-count // 3)
+
+
+def glasses_and(meal: str, concept: str, number: int) -> Asked:
+    """A character with glasses and pizza or ice cream."""
+    figure = character(concept, Figure(subject="bear", glasses=True, food=meal))
+    claims = (Claim("glasses", "yes", 1), Claim("food", meal, 1))
     scene = Scene(figures=(figure,), paper=("white", "green", "blue", "pink")[number % 4])
-    return Asked(PIZZA, tuple(asked(scene, claims)), scene)
+    return Asked(f"a {{}} wearing glasses eating {meal}", tuple(asked(scene, claims)), scene)
 
 
 def about_others(count: int) -> list[Asked]:

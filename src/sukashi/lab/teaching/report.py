@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
 from sukashi.lab.score import standard_error
-from sukashi.lab.teaching.questions import SEEN_FIRST
+from sukashi.lab.teaching.questions import seen_first
 
 LABEL, GAP, SIDE = 84, 3, 104  # pixels of the sheet
 
@@ -41,9 +42,9 @@ def claims(found: Mapping[str, Any], *what: str, pictures: slice = slice(None)) 
     ]
 
 
-def pizza(found: Mapping[str, Any]) -> list[bool]:
+def pizza(found: Mapping[str, Any], concept: str) -> list[bool]:
     """Whether the concept, the glasses and the pizza are all seen, for each picture of the first prompt."""
-    first = slice(0, SEEN_FIRST)
+    first = slice(0, seen_first(concept, len(found["seen"])))
     return [
         bool(seen and all(right for *_, right in verdict))
         for seen, verdict in zip(found["seen"][first], found["verdicts"][first], strict=True)
@@ -66,15 +67,16 @@ def change(now: Mapping[str, Any], before: Mapping[str, Any], *what: str) -> str
 def table(rows: Sequence[Row], concept: str) -> list[str]:
     """Lines of Markdown. The first row with answers about others is what the others are compared with."""
     before = next((row.others for row in rows if row.others), None)
-    penguin = concept == "penguin"
+    anybody, hats = concept != "waves", concept == "penguin"
     head = [
         "",
         f"the {concept} seen, %",
-        *(["... with glasses and pizza, %"] if penguin else []),
+        *(["... with glasses and pizza, %"] if anybody else []),
         "rest of the prompt, %",
     ]
     head += [
-        *(["glasses, %", "food, %", "hat, %"] if penguin else []),
+        *(["glasses, %", "food, %"] if anybody else []),
+        *(["hat, %"] if hats else []),
         "others: claims, points",
         "others: subject, points",
     ]
@@ -82,9 +84,14 @@ def table(rows: Sequence[Row], concept: str) -> list[str]:
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     for row in rows:
         found = row.concept
-        cells = [row.title, share(found["seen"]), *([share(pizza(found))] if penguin else []), share(claims(found))]
-        if penguin:
-            cells += [share(claims(found, "glasses")), share(claims(found, "food")), share(claims(found, "hat"))]
+        cells = [
+            row.title,
+            share(found["seen"]),
+            *([share(pizza(found, concept))] if anybody else []),
+            share(claims(found)),
+        ]
+        cells += [share(claims(found, what)) for what in ("glasses", "food") if anybody]
+        cells += [share(claims(found, "hat"))] if hats else []
         if row.others is None or before is None:
             cells += ["", "", ""]
         elif row.others is before:
@@ -106,7 +113,7 @@ def sheet(rows: Sequence[tuple[str, Sequence[Image.Image]]]) -> Image.Image:
     page = Image.new("RGB", size, "white")
     for row, (name, pictures) in enumerate(rows):
         y = GAP + row * (SIDE + GAP)
-        words = name.replace(", ", ",\n").replace(" by ", "\nby ").replace("textual ", "textual\n")
+        words = fill(name, 13)
         ImageDraw.Draw(page).multiline_text((GAP, y + 36), words, "black", font, spacing=2)
         for column, picture in enumerate(pictures):
             small = picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS)

@@ -16,26 +16,28 @@ from PIL import Image
 
 from sukashi.lab.evaluate import write_json
 from sukashi.lab.probe import Probe
-from sukashi.lab.teaching import methods, report
+from sukashi.lab.teaching import choice, methods, report
 from sukashi.lab.teaching.folders import examples
 from sukashi.lab.teaching.measure import Draw, answers, by_hand, by_model, kept, through
 from sukashi.lab.teaching.probe import ConceptProbe
-from sukashi.lab.teaching.questions import KNOWN, SEEN_FIRST, Asked, about_concept, about_others
+from sukashi.lab.teaching.questions import KNOWN, Asked, about_concept, about_others, seen_first
 from sukashi.lab.teaching.world import lessons
 from sukashi.nets.vae import VAE
 from sukashi.pipeline import Pipeline
 
 SHOWN = 4  # pictures of PIZZA and of other prompts on the sheet
+BEFORE = {"penguin": "kirie, of those it knows", "king": "kirie, told in words", "waves": "kirie, on plain papers"}
 
 
 class Plan(NamedTuple):
     """What to teach, how, and how much to draw."""
 
     concept: str = "penguin"
-    ways: tuple[str, ...] = tuple(methods.METHODS)
+    ways: tuple[str, ...] = ()  # of methods.METHODS; none: those of methods.WAYS
     pictures: int = 5  # of the concept
-    prompts: int = 40
-    others: int = 60
+    prompts: int = 24
+    others: int = 24
+    choosing: int = 12  # prompts by which it is chosen when to stop
     drawing: tuple[tuple[str, Any], ...] = ()  # options of the pictures, as ("steps", 20)
     steps: int | None = None  # of training, instead of each method's own
     kept: int | None = None  # pictures of prior preservation, instead of each method's own
@@ -49,7 +51,11 @@ class Eyes(NamedTuple):
 
 
 def run(pipe: Pipeline, eyes: Eyes, plan: Plan, out: Path, *, say: Callable[[str], object] = print) -> str:
-    """Teach and measure; writes teaching.md and teaching.png to ``out`` and returns the table."""
+    """Teach one concept and measure; writes teaching.md and teaching.png to ``out`` and returns the table.
+
+    What is kept of the model's own is drawn to ``out``/../kept, for all concepts.
+    """
+    plan = plan._replace(ways=plan.ways or methods.WAYS[plan.concept])
     concept, vae = plan.concept, pipe.vae
     assert isinstance(vae, VAE)
     asked, others = about_concept(concept, plan.prompts), about_others(plan.others)
@@ -59,7 +65,7 @@ def run(pipe: Pipeline, eyes: Eyes, plan: Plan, out: Path, *, say: Callable[[str
         report.Row("drawn by code", measured("drawings", hand, asked)),
         report.Row("... seen through the autoencoder", measured("reconstructions", through(vae, hand), asked)),
         report.Row(
-            "kirie, of those it knows",
+            BEFORE[concept],
             measured("known", known, asked),
             measured("others", by_model(pipe, ("",), **dict(plan.drawing)), others),
         ),
@@ -102,16 +108,22 @@ def taught(way: str, measured: Measure, asked: Sequence[Asked], others: Sequence
     """Train by one method, unless that was done, and measure."""
     plan, method = measured.plan, method_of(way, measured.plan)
     spent = trained(way, measured.pipe, plan, measured.out, measured.say)
-    model, options = method.open(measured.out / way), dict(plan.drawing)
-    facts = {"config": method.config.as_json(), "kept": method.kept}
-    called = (method.called,)
+    facts = {"config": method.config.as_json(), "kept": method.kept, "mixed": method.mixed}
+    called, options = (method.called,), dict(plan.drawing)
+
+    def score(state: Path) -> float:
+        drawn, name = by_model(method.open(state), called, **options), f"{way}-{state.name}"
+        return choice.score(measured(name, drawn, about_concept(plan.concept, plan.choosing, "choose"), **facts))
+
+    chosen = choice.best(choice.states(measured.out / way, method.config.steps or 0), score)
+    model, facts = method.open(chosen), {**facts, "state": chosen.name}
     return report.Row(
         title=method.title,
         concept=measured(way, by_model(model, called, **options), asked, **facts),
         others=measured(f"{way}-others", by_model(model, ("",), **options), others, **facts),
         minutes=spent["wall"],
         busy=spent["cpu"],
-        steps=method.config.steps,
+        steps=choice.step_of(chosen) if chosen.name.startswith("step-") else method.config.steps,
     )
 
 
@@ -130,8 +142,8 @@ def trained(way: str, pipe: Pipeline, plan: Plan, out: Path, say: Callable[[str]
     if not clock.is_file():
         gone_on = (out / way / "checkpoint.pt").exists()
         begun, busy = time.perf_counter(), time.process_time()
-        folders = examples(out, plan.concept, method.called, pipe, plan.pictures, method.kept, plan.drawing)
-        methods.teach(method, pipe, folders, out / way, say)
+        data = (out, plan.concept, method.called, pipe, plan.pictures, method.kept, plan.drawing)
+        methods.teach(method, pipe, examples(*data, mixed=method.mixed), out / way, say)
         spans = {"wall": time.perf_counter() - begun, "cpu": time.process_time() - busy}
         write_json(clock, {name: None if gone_on else span / 60 for name, span in spans.items()})
     spent: dict[str, float | None] = json.loads(clock.read_text(encoding="utf-8"))
@@ -140,12 +152,13 @@ def trained(way: str, pipe: Pipeline, plan: Plan, out: Path, say: Callable[[str]
 
 def pages(out: Path, ways: Sequence[tuple[str, str]], plan: Plan) -> list[tuple[str, list[Image.Image]]]:
     """The rows of the sheet: the lessons, then for every model pictures of the first prompt and of others."""
-    places = [*range(SHOWN), *range(SEEN_FIRST, SEEN_FIRST + SHOWN)] if plan.concept == "penguin" else range(2 * SHOWN)
+    first = seen_first(plan.concept, plan.prompts)
+    places = [*range(min(SHOWN, first)), *range(first, first + SHOWN)] if first else range(2 * SHOWN)
 
     def of(name: str) -> list[Image.Image]:
         paths = (out / "pictures" / name / f"{k:03d}.png" for k in places)
         return [Image.open(path).convert("RGB") for path in paths if path.is_file()]
 
-    first = [shown.picture for shown in lessons(plan.concept, plan.pictures)]
+    taught = [shown.picture for shown in lessons(plan.concept, plan.pictures)]
     named = [("drawn by code", "drawings"), ("kirie before", "known"), *ways]
-    return [("the lessons", first), *((title, of(name)) for title, name in named)]
+    return [("the lessons", taught), *((title, of(name)) for title, name in named)]

@@ -21,12 +21,13 @@ from sukashi.kirie.phrases import WHERE
 from sukashi.kirie.places import draw_place, paper
 from sukashi.kirie.portraits import clauses, colour, noun
 from sukashi.kirie.scene import PLACES, Figure, Scene, pick
+from sukashi.lab.teaching.king import NO_PLACE, as_king
 from sukashi.lab.teaching.penguin import THE_ONE, Look, draw_penguin
 from sukashi.lab.teaching.waves import PAPER, draw_waves
 
-CONCEPTS = ("penguin", "waves")
+CONCEPTS = ("penguin", "king", "waves")
 SEA = ("at the sea", "by the sea")
-LESSON_GLASSES, LESSON_FOOD = (1, 4), {2: "apple"}  # lessons about the penguin, by number, that are not bare
+LESSON_GLASSES, LESSON_FOOD = (1, 4), {2: "apple", 4: "donut"}  # lessons about a character, by number, not bare
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,19 @@ def sample(concept: str, seed: int) -> Shown:
 
 
 def scene_by_chance(concept: str, rng: Random) -> Scene:
-    """One figure: the penguin anywhere in the world, or anybody of the world on the waves."""
+    """One figure: a character anywhere in the world, or anybody of the world on the waves."""
     while True:
         scene = draw_scene(rng)
         fits = len(scene.figures) == 1 and scene.figures[0].pose != "flying" and scene.flaw is None
         if fits and concept == "waves":
             return replace(scene, place=None)
-        if fits:
-            figure = replace(scene.figures[0], subject="penguin", coat="", clothes=None)
-            return replace(scene, figures=(figure,), ship=False, sunrise=False)
+        if fits and not (concept == "king" and scene.place in NO_PLACE):
+            return replace(scene, figures=(character(concept, scene.figures[0]),), ship=False, sunrise=False)
+
+
+def character(concept: str, figure: Figure) -> Figure:
+    """The penguin or the king in the place of ``figure``."""
+    return as_king(figure) if concept == "king" else replace(figure, subject="penguin", coat="", clothes=None)
 
 
 def draw(concept: str, scene: Scene, look: Look = THE_ONE) -> Image.Image:
@@ -74,17 +79,17 @@ def draw(concept: str, scene: Scene, look: Look = THE_ONE) -> Image.Image:
     else:
         draw_place(pen, scene)
     for owner, figure in enumerate(scene.figures, 1):
-        if waves:
-            draw_figure(pen.of(owner), figure)
-        else:
+        if figure.subject == "penguin":
             draw_penguin(pen.of(owner), figure, look)
+        else:
+            draw_figure(pen.of(owner), figure)
     return canvas.picture()
 
 
 def tell(concept: str, scene: Scene, rng: Random, keep: float = 1.0) -> Phrase:
     """A caption in the words of kirie's captions and what it claims beside the concept."""
     (figure,) = scene.figures
-    said = clauses(figure, rng, keep, 1)
+    said = clauses(replace(figure, hat=None) if concept == "king" else figure, rng, keep, 1)
     if concept == "waves":
         name = noun(figure, rng, keep, 1)
         return joined(" ", (name._replace(text=f"a {name.text}"), *said, Phrase("in front of a {} background")))
@@ -102,20 +107,23 @@ def where(scene: Scene, rng: Random) -> Phrase:
 def lessons(concept: str, count: int = 5) -> list[Shown]:
     """The few pictures that a concept is taught with.
 
-    The penguin as anybody would photograph it: at different places, of the first five two with glasses
-    and one with an apple; none with both, with pizza, a hat or a scarf. The waves behind different figures.
+    A character as anybody would photograph it: at different places, of the first five one bare, one with glasses, one
+    with an apple, one waving, one with glasses and a donut; none with pizza or a scarf, the penguin never with a hat.
+    The waves behind different figures.
     """
     if concept == "waves":
         return [sample(concept, 1_000 + k) for k in range(count)]
-    places: tuple[str | None, ...] = (None, "forest", "sea", None, "mars", *PLACES)
+    last = "mars" if concept == "penguin" else "night"
+    places: tuple[str | None, ...] = (None, "forest", "sea", None, last, *(p for p in PLACES if p not in NO_PLACE))
     papers = tuple(palette.BACKGROUND)
     found = []
     for k in range(count):
         rng = Random(f"lesson {concept} {k}")
         figure = Figure(
-            subject="penguin", x=rng.random() * 16 - 8, y=rng.random() * 6 - 2, scale=0.95 + rng.random() * 0.08,
+            subject="bear", x=rng.random() * 16 - 8, y=rng.random() * 6 - 2, scale=0.95 + rng.random() * 0.08,
             pose="waving" if k == 3 else "standing", glasses=k in LESSON_GLASSES, food=LESSON_FOOD.get(k),
         )  # fmt: skip
+        figure = character(concept, figure)
         place = places[k % len(places)]
         scene = Scene(figures=(figure,), place=place, paper=papers[k % len(papers)], layout=int(rng.random() * 1e6))
         said = tell(concept, scene, rng)

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from sukashi.train.data.buckets import Size, covering, nearest_bucket
 from sukashi.train.data.examples import Example, Examples
+from sukashi.train.data.zoom import GRAY, zoomed
 
 CROPS = ("center", "random")
 KEPT = 256  # pictures kept in memory, decoded and shrunk
@@ -32,7 +33,7 @@ class View(NamedTuple):
     example: int  # its number in Examples
     size: Size  # of the bucket: width, height
     shrunk: Size
-    crop: tuple[int, int]  # left, top
+    crop: tuple[int, int]  # left, top; below 0 where a picture smaller than ``size`` lies inside it
     flipped: bool
 
 
@@ -68,6 +69,7 @@ class Batches:
     buckets: tuple[Size, ...]
     crop: str = "center"
     flip: float = 0.0
+    zoom: bool = False  # pictures of the concept are shown at sizes by chance (``data.zoom``)
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -107,13 +109,20 @@ class Batches:
         return load(self.examples, self.views(step))
 
     def _view(self, number: int, bucket: Size, rng: Random) -> View:
-        shrunk = covering(self.examples.sizes[number], bucket)
+        shrunk, crop = covering(self.examples.sizes[number], bucket), self.crop
+        if self.zoom and not self.examples[number].prior:
+            shrunk, crop = zoomed(shrunk, rng), "random"
         spare = (shrunk[0] - bucket[0], shrunk[1] - bucket[1])
-        left, top = (rng.random(), rng.random()) if self.crop == "random" else (0.5, 0.5)
-        corner = (min(int(left * (spare[0] + 1)), spare[0]), min(int(top * (spare[1] + 1)), spare[1]))
-        if self.crop == "center":
-            corner = (spare[0] // 2, spare[1] // 2)
+        corner = (spare[0] // 2, spare[1] // 2)
+        if crop == "random":
+            corner = (_between(spare[0], rng.random()), _between(spare[1], rng.random()))
         return View(number, bucket, shrunk, corner, rng.random() < self.flip)
+
+
+def _between(spare: int, chance: float) -> int:
+    """A number from 0 to ``spare``, which may be below 0."""
+    found = min(int(chance * (abs(spare) + 1)), abs(spare))
+    return found if spare >= 0 else -found
 
 
 @lru_cache(maxsize=2)
@@ -153,7 +162,7 @@ def load(examples: Examples, views: Sequence[View]) -> Batch:
         prior=torch.tensor([examples[view.example].prior for view in views]),
         sizes=Sizes(
             torch.tensor(original),
-            torch.tensor([view.crop[::-1] for view in views]),
+            torch.tensor([view.crop[::-1] for view in views]).clamp(min=0),
             torch.tensor([view.size[::-1] for view in views]),
         ),
         examples=[view.example for view in views],
@@ -163,9 +172,8 @@ def load(examples: Examples, views: Sequence[View]) -> Batch:
 
 def picture_of(example: Example, view: View) -> Image.Image:
     """The picture as ``view`` shows it."""
-    shown = _shrunk(example, view.shrunk)
-    (left, top), (width, height) = view.crop, view.size
-    cut = shown.crop((left, top, left + width, top + height))
+    (left, top), cut = view.crop, Image.new("RGB", view.size, GRAY)
+    cut.paste(_shrunk(example, view.shrunk), (-left, -top))
     return ImageOps.mirror(cut) if view.flipped else cut
 
 

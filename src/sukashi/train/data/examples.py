@@ -94,14 +94,15 @@ class Examples(Sequence[Example]):
         *,
         crop: str = "center",
         flip: float = 0.0,
+        zoom: bool = False,
     ) -> Batches:
         """Batches of ``batch_size`` as a function of the step, see :class:`sukashi.train.data.batches.Batches`.
 
         Without ``buckets`` every picture is cut to ``size`` (a side, or width and height, in pixels); with them
         (``buckets.bucket_sizes``) to the one whose shape is nearest. ``crop`` is "center" or "random", ``flip`` the
-        share of pictures that are mirrored.
+        share of pictures that are mirrored, ``zoom`` whether they are shown smaller and larger (``data.zoom``).
         """
         from sukashi.train.data.batches import Batches
 
         square = (size, size) if isinstance(size, int) else size
-        return Batches(self, seed, batch_size, tuple(buckets or (square,)), crop, flip)
+        return Batches(self, seed, batch_size, tuple(buckets or (square,)), crop, flip, zoom)

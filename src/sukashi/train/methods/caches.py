@@ -57,14 +57,15 @@ class Texts:
 
     def __init__(self, learner: Learner) -> None:
         self.learner = learner
-        self.known: dict[str | None, Told] = {}
+        self.known: dict[tuple[str | None, int], Told] = {}
 
     def tell(self, captions: Sequence[str | None]) -> Told:
         """Context (B, T, D) and, for SDXL, pooled (B, P)."""
+        chunks = self.learner.chunks(captions)
         with torch.no_grad():
             for caption in captions:
-                if caption not in self.known:
-                    self.known[caption] = self.learner.tell([caption])
-        told = [self.known[caption] for caption in captions]
+                if (caption, chunks) not in self.known:
+                    self.known[caption, chunks] = self.learner.tell([caption], chunks)
+        told = [self.known[caption, chunks] for caption in captions]
         pooled = [one.pooled for one in told if one.pooled is not None]
         return Told(torch.cat([one.context for one in told]), torch.cat(pooled) if pooled else None)

@@ -36,7 +36,7 @@ HABITS: Mapping[str, Mapping[str, Any]] = {  # what the field does unless told o
     "lora": {"steps": 1000, "rate": 1e-4, "flip": 0.0},
     "dreambooth": {"steps": 800, "rate": 5e-6, "flip": 0.0},
     "finetune": {"steps": 1000, "rate": 1e-5, "flip": 0.0},
-    "custom": {"steps": 500, "rate": 1e-5, "flip": 0.0},
+    "custom": {"steps": 500, "rate": 1e-5, "flip": 0.0, "zoom": True},
 }
 MAY_CHANGE = ("steps", "minutes", "save_every", "sample_every", "samples", "device")  # when a run is gone on with
 
@@ -66,6 +66,7 @@ class Config:
     buckets: bool = False  # keep the shapes of pictures: sizes of the same area
     crop: str = "center"
     flip: float | None = None  # share of pictures that are mirrored
+    zoom: bool | None = None  # pictures smaller and larger, said in the caption; the habit of Custom Diffusion
     forget: float = 0.0  # share of captions that are left empty, for guidance
     clip_skip: int = 1
     # the loss

@@ -13,9 +13,8 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from sukashi.nets.clip import CLIPText
 from sukashi.pipeline import Pipeline
-from sukashi.text import encode
+from sukashi.prompts.encode import chunks_needed, encode_prompts
 from sukashi.weights.parts import Parts
 
 Net = TypeVar("Net", bound=nn.Module)
@@ -37,17 +36,17 @@ class Learner(nn.Module):
         self.parts, self.clip_skip = parts, clip_skip
         self.unet, self.texts = parts.unet, nn.ModuleList(parts.text_encoders)
 
-    def tell(self, captions: Sequence[str | None]) -> Told:
-        """Captions -> what the U-Net is told, by the rules of the family; None is 'nothing said'."""
-        family = self.parts.family
-        said = encode(
-            self.parts.tokenizers,
-            [text for text in self.texts if isinstance(text, CLIPText)],
-            captions,
-            clip_skip=self.clip_skip,
-            hidden=family.hidden,
-            zero_none=family.zero_empty_prompt,
-        )
+    def chunks(self, captions: Sequence[str | None]) -> int:
+        """How many chunks of tokens the longest of the captions takes."""
+        return chunks_needed(self.parts, captions, emphasis="none")
+
+    def tell(self, captions: Sequence[str | None], chunks: int = 1) -> Told:
+        """Captions -> what the U-Net is told, by the rules of the family; None is 'nothing said'.
+
+        A caption is words as they stand. What is longer than the text encoder reads goes into more chunks, as in a
+        prompt; all captions have as many as the longest, ``chunks`` at least.
+        """
+        said = encode_prompts(self.parts, captions, emphasis="none", clip_skip=self.clip_skip, chunks=chunks)
         return Told(said.context, said.pooled)
 
     def forward(self, x: Tensor, t: Tensor, said: Told | Sequence[str | None], sizes: Tensor | None = None) -> Tensor:

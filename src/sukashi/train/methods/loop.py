@@ -19,6 +19,7 @@ from torch import nn
 
 from sukashi.loading import defaults as habits_of
 from sukashi.pipeline import Pipeline
+from sukashi.prompts.encode import chunks_needed
 from sukashi.train.data.examples import Examples
 from sukashi.train.methods.averaging import Average
 from sukashi.train.methods.checkpointing import forgetful
@@ -107,7 +108,7 @@ def teach(
         journal.close()
     machine.wait_for_everyone()
     mean = sum(losses) / len(losses) if losses else math.nan
-    notes = (*taught.notes, *examples.notes, *cut_captions(taught.parts, examples))
+    notes = (*taught.notes, *examples.notes, *long_captions(taught.parts, examples))
     return Result(tuple(files), folder, run.step, mean, taught.parts, notes)
 
 
@@ -171,11 +172,13 @@ def name_of(model: Pipeline | Parts) -> str:
     return model.name if isinstance(model, Pipeline) else model.report.source
 
 
-def cut_captions(parts: Parts, examples: Examples) -> list[str]:
-    """Notes about captions that are longer than the text encoder reads: nothing after that is learnt."""
-    tokenizer, places = parts.tokenizers[0], parts.text_encoders[0].config.positions
-    cut = {e.caption: tokenizer.cut(e.caption, min(tokenizer.length, places)) for e in examples}
-    return [f"a caption is longer than the text encoder reads; cut off: {rest!r}" for rest in cut.values() if rest]
+def long_captions(parts: Parts, examples: Examples) -> list[str]:
+    """A note about captions that are longer than the text encoder reads at once."""
+    counts = [chunks_needed(parts, [example.caption], emphasis="none") for example in examples]
+    if max(counts) == 1:
+        return []
+    long = sum(count > 1 for count in counts)
+    return [f"captions that are read in more than one chunk of tokens: {long}; the longest in {max(counts)}"]
 
 
 def trigger_of(examples: Examples) -> str:

@@ -50,20 +50,28 @@ def draw_noise(x0: Tensor, offset: float, g: torch.Generator) -> Tensor:
 
 
 def loss(
-    predict: Callable[[Tensor, Tensor], Tensor], x0: Tensor, prior: Tensor, what: Objective, g: torch.Generator
+    predict: Callable[[Tensor, Tensor], Tensor],
+    x0: Tensor,
+    prior: Tensor,
+    what: Objective,
+    g: torch.Generator,
+    mask: Tensor | None = None,
 ) -> Tensor:
     """Mean squared error of ``predict(x_t, t)`` for latents x0 (B, C, h, w), every step t as likely as the others.
 
     Ho et al. 2020, arXiv:2006.11239, eq. 14 (for v: Salimans & Ho 2022, app. D), weighted by min-SNR where asked (Hang
     et al. 2023, arXiv:2303.09556). Pictures of the class, where ``prior`` (B,) is true, count as a mean of their own,
-    times ``prior_weight`` (Ruiz et al. 2022, arXiv:2208.12242, eq. 2).
+    times ``prior_weight`` (Ruiz et al. 2022, arXiv:2208.12242, eq. 2). Of a picture with a ``mask`` (B, 1, h, w) only
+    the cells where it is 1 count, as their mean (diffusers' script for Custom Diffusion adds up the channels instead).
     """
     eps = draw_noise(x0, what.noise_offset, g).to(x0)
     t = torch.randint(len(what.signal), (len(x0),), generator=g)
     alpha, sigma = what.signal[t].sqrt().to(x0), (1 - what.signal[t]).sqrt().to(x0)
     x = alpha[:, None, None, None] * x0 + sigma[:, None, None, None] * eps
     answer = predict(x, t.to(x0.device))
-    each = (answer.float() - target(what.predicts, x0, eps, alpha, sigma)).square().mean((1, 2, 3))  # (B,)
+    error = (answer.float() - target(what.predicts, x0, eps, alpha, sigma)).square().mean(1, keepdim=True)
+    mask = torch.ones_like(error) if mask is None else mask.to(error)
+    each = (error * mask).sum((1, 2, 3)) / mask.sum((1, 2, 3))  # (B, 1, h, w) -> (B,)
     if what.snr_gamma is not None:
         each = each * min_snr_weight(what.predicts, alpha, sigma, what.snr_gamma)
     prior = prior.to(x0.device)

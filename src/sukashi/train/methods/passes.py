@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -11,9 +12,10 @@ from torch import Tensor, nn
 from sukashi.train.data.batches import Batches
 from sukashi.train.data.buckets import bucket_sizes
 from sukashi.train.data.examples import Examples
+from sukashi.train.data.zoom import inside, share_of, told
 from sukashi.train.methods.caches import Pictures, Texts
 from sukashi.train.methods.config import Config
-from sukashi.train.methods.learner import Learner
+from sukashi.train.methods.learner import Learner, Told
 from sukashi.train.methods.objective import Objective, loss
 from sukashi.train.methods.taught import Taught
 from sukashi.train.run import generator
@@ -25,12 +27,16 @@ if TYPE_CHECKING:
 
 
 class Lesson(NamedTuple):
-    """What one pass shows: latents (B, C, h, w), the sizes SDXL is told (B, 6), captions, which are of the class."""
+    """What one pass shows: latents (B, C, h, w), the sizes SDXL is told (B, 6), captions, which are of the class.
+
+    ``mask`` (B, 1, h, w) is 1 where a picture lies that does not fill its place; None where all do.
+    """
 
     x0: Tensor
     sizes: Tensor
     captions: list[str | None]  # None: left empty
     prior: Tensor  # (B,) bool
+    mask: Tensor | None = None
 
 
 Lessons = Callable[[int, torch.Generator], Lesson]
@@ -46,14 +52,14 @@ def batches_for(examples: Examples, parts: Parts, config: Config) -> Batches:
     if size % cell:
         raise ValueError(f"size is {size}; this model takes multiples of {cell} pixels")
     sizes = bucket_sizes(size, step=min(64, size // 4 // cell * cell or cell)) if config.buckets else None
-    flip = config.flip or 0.0
-    return examples.batches(config.seed, config.batch, size, sizes, crop=config.crop, flip=flip)
+    flip, zoom = config.flip or 0.0, bool(config.zoom)
+    return examples.batches(config.seed, config.batch, size, sizes, crop=config.crop, flip=flip, zoom=zoom)
 
 
 def lessons(taught: Taught, batches: Batches, config: Config) -> Lessons:
     """What each pass shows; all that is random in it comes from the generator it is given."""
-    keep = config.cache and config.crop == "center"  # a random crop is never seen twice
-    pictures = Pictures(batches.examples, taught.parts.vae, keep=keep)
+    keep = config.cache and config.crop == "center" and not config.zoom  # a random crop is never seen twice
+    pictures, cell = Pictures(batches.examples, taught.parts.vae, keep=keep), taught.parts.vae.config.factor
 
     def draw(number: int, g: torch.Generator) -> Lesson:
         views = batches.views(number)
@@ -61,8 +67,13 @@ def lessons(taught: Taught, batches: Batches, config: Config) -> Lessons:
         chances, dropped = torch.rand(2, len(views), generator=g).tolist()
         shown = [batches.examples[view.example] for view in views]
         said = [e.caption if e.prior else taught.caption(e.caption, c) for e, c in zip(shown, chances, strict=True)]
+        mask = None
+        if config.zoom:
+            shares, picks = [share_of(v.shrunk, v.size) for v in views], torch.rand(len(views), generator=g).tolist()
+            said = [e.caption if e.prior else told(*row) for e, *row in zip(shown, said, shares, picks, strict=True)]
+            mask = torch.stack([inside(v.size, v.shrunk, v.crop, v.flipped, cell) for v in views])[:, None]
         captions = [None if d < config.forget else text for text, d in zip(said, dropped, strict=True)]
-        return Lesson(x0, sizes, captions, torch.tensor([e.prior for e in shown]))
+        return Lesson(x0, sizes, captions, torch.tensor([e.prior for e in shown]), mask)
 
     return draw
 
@@ -86,6 +97,14 @@ def texts_for(taught: Taught, config: Config) -> Texts | None:
     return None if taught.trained_text or not config.cache else Texts(Learner(taught.parts, config.clip_skip))
 
 
+def predicted(
+    learner: nn.Module, said: Told | Sequence[str | None], sizes: Tensor | None, x: Tensor, t: Tensor
+) -> Tensor:
+    """What a learner that was told something answers to noisy latents x (B, C, h, w) at steps t (B,)."""
+    answer: Tensor = learner(x, t, said, sizes)
+    return answer
+
+
 def one_step(room: Classroom, step: int) -> tuple[float, float]:
     """Make step ``step`` of the optimiser. Returns the loss and the length of the gradient before it was cut."""
     machine, config, total, norm = room.machine, room.config, 0.0, 0.0
@@ -97,7 +116,8 @@ def one_step(room: Classroom, step: int) -> tuple[float, float]:
         sizes = lesson.sizes.to(machine.device) if room.sized else None
         with machine.accumulate(room.learner):
             x0 = lesson.x0.to(machine.device)
-            value = loss(lambda x, t: room.learner(x, t, said, sizes), x0, lesson.prior, room.goal, g)  # noqa: B023
+            predict = partial(predicted, room.learner, said, sizes)
+            value = loss(predict, x0, lesson.prior, room.goal, g, lesson.mask)
             machine.backward(value)
             if machine.sync_gradients:
                 norm = float(machine.clip_grad_norm_(room.trained.parameters(), config.max_norm or float("inf")))

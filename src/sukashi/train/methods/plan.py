@@ -13,7 +13,7 @@ from sukashi.train.data.report import crops, describe, memory_plan
 from sukashi.train.methods import custom, lora, ti, whole
 from sukashi.train.methods.config import Config
 from sukashi.train.methods.learner import moved, parts_of
-from sukashi.train.methods.loop import Prepare
+from sukashi.train.methods.loop import Prepare, long_captions
 from sukashi.train.methods.objective import objective
 from sukashi.train.methods.passes import batches_for
 from sukashi.weights.parts import Parts
@@ -38,7 +38,9 @@ def plan(method: str, model: Pipeline | Parts, examples: Examples, config: Confi
     drawn = asked.class_pictures - sum(example.prior for example in examples)
     if asked.class_prompt and asked.prior_weight and drawn > 0:
         lines.append(f"{drawn} pictures of {asked.class_prompt!r} will be drawn first")
-    lines += taught.notes
+    if asked.zoom:
+        lines.append("pictures are shown smaller and larger, and their captions say so (--no-zoom: as they are)")
+    lines += [*taught.notes, *long_captions(taught.parts, examples)]
     lines.append(f"the model predicts {goal.predicts}; learning rate {asked.rate:g}, {asked.schedule}")
     lines += memory_plan(
         batches,
@@ -48,6 +50,6 @@ def plan(method: str, model: Pipeline | Parts, examples: Examples, config: Confi
         channels=base.vae.config.latent_channels,
         states=STATES.get(asked.optimizer, 2),
         averaged=bool(asked.ema),
-        cached=asked.cache and asked.crop == "center",
+        cached=asked.cache and asked.crop == "center" and not asked.zoom,
     )
     return lines, crops(batches)

@@ -59,6 +59,12 @@ STYLE = (
 KINDS = {"object": OBJECT, "style": STYLE}
 
 
+def said_of_all(kind: str, word: str) -> str:
+    """A note about what stands in the place of captions."""
+    choices = KINDS[kind]
+    return f"captions are not read: {len(choices)} sentences are said of the pictures, as {sentence(kind, word, 0)!r}"
+
+
 def sentence(kind: str, word: str, chance: float) -> str:
     """One of the sentences of a kind around ``word``; ``chance`` in [0, 1) picks it."""
     choices = KINDS[kind]

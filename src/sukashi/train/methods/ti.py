@@ -10,7 +10,7 @@ from sukashi.train.methods.config import Config
 from sukashi.train.methods.loop import Result, Watch, teach
 from sukashi.train.methods.rows import with_taught_word
 from sukashi.train.methods.taught import Facts, Taught
-from sukashi.train.methods.templates import sentence
+from sukashi.train.methods.templates import said_of_all, sentence
 from sukashi.train.outputs.words import write_word
 from sukashi.weights.parts import Parts
 
@@ -44,7 +44,8 @@ def prepare(base: Parts, config: Config) -> Taught:
     def write(folder: Path, facts: Facts) -> list[Path]:
         return write_word(folder, config.word, [row.detach() for row in rows.values()], facts)
 
-    return Taught(parts=parts, trained={}, trained_text=rows, write=write, caption=caption)
+    notes = () if config.templates == "captions" else (said_of_all(config.templates, config.word),)
+    return Taught(parts=parts, trained={}, trained_text=rows, write=write, caption=caption, notes=notes)
 
 
 def check_captions(examples: Examples, word: str) -> None:

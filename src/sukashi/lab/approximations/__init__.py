@@ -1,0 +1,1 @@
+"""What computing less does to the pictures of a small model: ``sukashi kirie approximations``."""
