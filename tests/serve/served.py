@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from sukashi.serve.config import Config, Limits
 from sukashi.serve.desk import Desk
 from sukashi.serve.models import Models
 from sukashi.serve.running import bound
+from sukashi.shelf import Found
 
 SMALL = {"width": 64, "height": 64, "steps": 2}
 
@@ -65,10 +66,12 @@ class Served:
 
 
 @contextlib.contextmanager
-def in_thread(folder: Path, *, limits: dict[str, Any] | None = None, **options: Any) -> Iterator[Served]:
+def in_thread(
+    folder: Path, *, limits: dict[str, Any] | None = None, found: Sequence[Found] = (), **options: Any
+) -> Iterator[Served]:
     torch.set_num_threads(1)  # the client of a test needs a core, too
     config = Config(data=folder, limits=Limits(**(limits or {})), **options)
-    models = Models(config.model, device="cpu", found=lambda: [])
+    models = Models(config.model, device="cpu", found=lambda: found)
     app = make_app(config, models)
     listening = bound("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
@@ -96,8 +99,8 @@ def wait_ready(served: Served, seconds: float = 90) -> None:
     raise AssertionError("the server does not get ready")
 
 
-def in_process(folder: Path, *words: str, log: Path | None = None) -> Served:
-    """``sukashi serve`` as users start it; the caller kills it."""
+def in_process(folder: Path, *words: str, log: Path | None = None, ready: bool = True) -> Served:
+    """``sukashi serve`` as users start it, waited for unless it need not be ready; the caller kills it."""
     from socket import socket
 
     with socket() as free:
@@ -109,7 +112,8 @@ def in_process(folder: Path, *words: str, log: Path | None = None) -> Served:
     process = subprocess.Popen([*command, *words], env=environment, stderr=where, stdout=where, cwd=folder.parent)
     served = Served(f"http://127.0.0.1:{port}", process=process)
     try:
-        wait_ready(served, 300)
+        if ready:
+            wait_ready(served, 300)
     except BaseException:
         process.kill()
         raise

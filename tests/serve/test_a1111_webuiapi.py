@@ -164,7 +164,8 @@ def test_every_list_is_there(api: webuiapi.WebUIApi) -> None:
     assert api.get_sd_models()[0]["model_name"] == "kirie" and api.get_upscalers() and api.get_latent_upscale_modes()
     for empty in (api.get_sd_vae, api.get_loras, api.get_hypernetworks, api.get_face_restorers, api.get_prompt_styles):
         assert empty() == []
-    assert api.get_embeddings() == {"loaded": {}, "skipped": {}} and api.get_scripts() == {"txt2img": [], "img2img": []}
+    assert api.get_embeddings() == {"loaded": {}, "skipped": {}}
+    assert api.get_scripts() == {"txt2img": ["controlnet"], "img2img": ["controlnet"]}
     assert api.get_memory()["ram"]["total"] > 0 and api.get_cmd_flags()["api"] is True
     api.refresh_checkpoints()
     large = api.extra_single_image(Image.new("RGB", (8, 8), (1, 2, 3)), upscaler_1="Lanczos", upscaling_resize=4)

@@ -83,7 +83,7 @@ def test_clients_take_turns_picture_by_picture() -> None:
     assert queue.length() == 0
 
 
-@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("rows", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_eight_clients_get_what_each_would_get_alone(tmp_path: Path, rows: int) -> None:
     with in_thread(tmp_path, batch=rows) as served:
         wanted = {(client, n): f"client {client} wish {n}" for client in range(8) for n in range(2)}

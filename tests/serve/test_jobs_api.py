@@ -45,6 +45,33 @@ def test_events_tell_of_every_step_and_end(server: Served) -> None:
         assert [name for name, _ in late] == ["done"] and late[0][1]["images"][0]["k"] == 0
 
 
+def test_words_are_told_while_drawing(server: Served) -> None:
+    """Against the maps of the same run, watched in Python."""
+    from torch.nn import functional as F
+
+    from sukashi.watch.attention import attention
+
+    seen = attention(sukashi.load("kirie", device="cpu"))
+    seen("a girl with glasses", negative_prompt="hat", seed=1, **SMALL)
+    with server.client() as client:
+        job = server.ask("a girl with glasses", negative_prompt="hat", attention=["a girl", "Hat", "las"])
+        heard = list(events(client, f"/api/jobs/{job['id']}/events?previews=no"))
+        told = [data for name, data in heard if name == "attention"]
+        assert told and heard[[name for name, _ in heard].index("attention") - 1][0] == "step"
+        for data in told:
+            assert data["size"] == [8, 8] and (data["n"], data["k"]) == (2, 0)
+            girl, hat, nowhere = data["words"]
+            wanted = seen.maps[0].word("a girl", step=data["i"] - 1)
+            wanted = F.adaptive_avg_pool2d(wanted[None], (8, 8))[0]
+            assert base64.b64decode(girl["map"]) == bytes((wanted * 255 / wanted.max()).round().byte().flatten())
+            share = [seen.maps[0].share(word)[data["i"] - 1] for word in ("a", "girl")]
+            assert abs(girl["share"] - sum(share)) < 1e-4 and hat["side"] == "negative"
+            assert nowhere == {"word": "las", "side": None, "share": None, "map": None}
+        for wrong in (["dog"], [" "], ["a"] * 33):
+            body = {"prompt": "a cat", **SMALL, "attention": wrong}
+            assert client.post("/api/jobs", json=body).json()["error"]["param"] == "attention"
+
+
 def test_cancel_works_within_one_step(server: Served) -> None:
     with server.client() as client:
         job = server.ask("a house", steps=150)
@@ -135,6 +162,17 @@ def test_what_cannot_be_done_is_refused_with_the_field(server: Served) -> None:
             answer = client.post("/api/jobs", content=json.dumps(body), headers={"Content-Type": "application/json"})
             error = answer.json()["error"]
             assert answer.status_code in (404, 422) and sentence in error["message"], (fields, error)
+
+
+def test_refusals_say_for_programs_what_they_say_for_people(server: Served) -> None:
+    with server.client() as client:
+        error = client.post("/api/jobs", json={"prompt": "a cat", **SMALL, "steps": 1000}).json()["error"]
+        assert error["code"] == "too_many_steps" and error["values"] == {"value": 1000, "most": 150}
+        assert error["param"] == "steps" and error["status"] == 422
+        error = client.get(f"/api/jobs/{'0' * 24}").json()["error"]
+        assert (error["code"], error["values"]) == ("no_job", {})
+        big = client.post("/api/jobs", json={"prompt": "a cat", **SMALL, "seed": str(2**64 - 2)}).json()
+        assert big["settings"]["seed"] == 2**64 - 2  # digits in a text, as pages must send what is beyond 2**53
 
 
 def test_names_of_files_are_strict(server: Served) -> None:

@@ -74,6 +74,7 @@ def test_a_full_queue_says_so_and_a_long_picture_is_stopped(guarded: Served) -> 
         while (told := client.get(f"/api/jobs/{accepted[0]}").json())["state"] in ("queued", "running"):
             pass
         assert told["state"] == "failed" and "took longer than 0.5 seconds" in told["error"]
+        assert told["why"]["code"] == "too_long" and told["why"]["values"]["seconds"] == "0.5"
         for job in accepted:
             client.delete(f"/api/jobs/{job}")
         sync = client.post("/v1/images/generations", json={"prompt": "a cat", "size": "64x64", "steps": 150})

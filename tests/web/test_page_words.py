@@ -33,6 +33,29 @@ def test_both_languages_say_the_same_things() -> None:
     assert same == {"prompt_hint", "search_hint"}, "not translated"
 
 
+def test_every_code_of_the_server_has_its_japanese_sentence() -> None:
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (WEB.parent / "serve").rglob("*.py"))
+    codes = set(re.findall(r'\bcode = "(\w+)"|\bcode="(\w+)"', source))
+    others = [
+        "queue_full",
+        "share_full",
+        "request_too_large",
+        "no_credentials",
+        "no_lora",
+        "no_embedding",
+        "out_of_memory",
+        "failed",
+    ]
+    assert all(f'"{code}"' in source for code in others)
+    named = {a or b for a, b in codes} | {*others, "too_many_steps", "too_many_count"}
+    told = dict(ENTRY.findall((WEB / "words" / "server.ja.js").read_text(encoding="utf-8")))
+    assert len(named) > 25 and named == told.keys()
+    for text in told.values():
+        assert re.search(r"[ぁ-ん]", text)
+        for value in re.findall(r"\{(\w+)\}", text):
+            assert re.search(rf'\b{value}=|"{value}": ', source), f"nothing gives {{{value}}}"
+
+
 def test_everything_said_is_in_the_dictionary_and_nothing_else_is() -> None:
     code = "\n".join(p.read_text(encoding="utf-8") for p in PAGE if p.parent.name != "words")
     # a key is named in a string of its own; some are put together from a beginning and a name

@@ -15,6 +15,7 @@ from fastapi.staticfiles import StaticFiles
 import sukashi
 from sukashi import __version__
 from sukashi.serve import errors
+from sukashi.serve.a1111 import controlnet as a1111_controlnet
 from sukashi.serve.a1111 import drawing as a1111_drawing
 from sukashi.serve.a1111 import lists as a1111_lists
 from sukashi.serve.a1111 import options as a1111_options
@@ -40,6 +41,7 @@ ROUTERS = (
     a1111_options.router,
     a1111_lists.router,
     a1111_tools.router,
+    a1111_controlnet.router,
     openai_images.router,
     openai_edits.router,
 )

@@ -26,10 +26,10 @@ from sukashi.settings import Settings
 OWN = ("prompt", "negative_prompt", "seed", "count")  # what pictures of one batch may differ in
 
 
-def key(task: str, model: str, settings: Mapping[str, Any], *, attention: bool = False) -> Hashable | None:
+def key(task: str, model: str, settings: Mapping[str, Any], *, alone: bool = False) -> Hashable | None:
     """What requests must share to be drawn together; None for those that are drawn alone in any case."""
     asked = Settings.from_dict(settings)
-    if task != "text-to-image" or attention or asked.steers:
+    if task != "text-to-image" or alone or asked.steers:
         return None
     shared = {name: value for name, value in settings.items() if name not in OWN}
     return json.dumps([model, shared], sort_keys=True)

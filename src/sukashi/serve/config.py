@@ -24,6 +24,18 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Keep:
+    """What stays of jobs that are over: the newest ``jobs``, and of those what fits into ``bytes``; None is all."""
+
+    jobs: int | None = None
+    bytes: int | None = None
+
+    def __bool__(self) -> bool:
+        """Whether anything is ever deleted."""
+        return self.jobs is not None or self.bytes is not None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """How to serve. ``auth`` are names and passwords (HTTP Basic), ``keys`` bearer tokens; either lets one in."""
 
@@ -36,6 +48,7 @@ class Config:
     batch: int = 1  # rows of the batch rule
     cache: int = 16 * GIB  # bytes of models kept
     limits: Limits = field(default_factory=Limits)
+    keep: Keep = field(default_factory=Keep)
     auth: tuple[tuple[str, str], ...] = ()
     keys: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()  # names this server may be called by, besides its own

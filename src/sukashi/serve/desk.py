@@ -15,6 +15,7 @@ from sukashi.serve.config import Config
 from sukashi.serve.errors import Refused
 from sukashi.serve.jobs.asking import wish
 from sukashi.serve.jobs.job import Job, Wish
+from sukashi.serve.jobs.keeping import Keeper
 from sukashi.serve.jobs.live import LAST, Event, Listener, Live, Lives
 from sukashi.serve.jobs.queue import Queue, Waiting
 from sukashi.serve.jobs.store import Store
@@ -32,8 +33,9 @@ class Desk:
         self.store, self.queue, self.lives, self.metrics = Store(config.data), Queue(), Lives(), Metrics()
         self.metrics.queue.set_function(self.queue.length)
         self.metrics.models.set_function(models.bytes)
+        keeper = Keeper(self.store, config.keep) if config.keep else None
         told = (self.store, self.queue, self.lives, models, self.metrics)
-        self.worker = Worker(*told, rows=config.batch, seconds=config.limits.seconds)
+        self.worker = Worker(*told, rows=config.batch, seconds=config.limits.seconds, keeper=keeper)
 
     def open(self) -> None:
         """Take up what was left, and begin to draw."""
@@ -60,18 +62,19 @@ class Desk:
 
     def _refuse_full(self, asked: Wish) -> None:
         limits = self.config.limits
-        for waiting, most, whose in (
-            (self.queue.length(), limits.queue, "the queue"),
-            (self.queue.length(asked.client), limits.waiting, "your share of the queue"),
+        for waiting, most, whose, code in (
+            (self.queue.length(), limits.queue, "the queue", "queue_full"),
+            (self.queue.length(asked.client), limits.waiting, "your share of the queue", "share_full"),
         ):
             if waiting + asked.count > most:
-                raise Refused(f"{whose} is full: {waiting} pictures wait, at most {most} may", 429)
+                told = f"{whose} is full: {waiting} pictures wait, at most {most} may"
+                raise Refused(told, 429, code=code, waiting=waiting, most=most)
 
     def _enqueue(self, job: Job) -> None:
         there = {drawn.k for drawn in job.images}
         left = [k for k in range(job.count) if k not in there]
         self.lives.begin(Live(job.id, job.count, job.api, job.client, finished=len(there)))
-        key = batching.key(job.task, job.model, job.settings, attention=job.attention)
+        key = batching.key(job.task, job.model, job.settings, alone=bool(job.attention or job.options))
         self.queue.put(Waiting(job.id, job.client, left, key))
 
     def cancel(self, job: str) -> Job:
@@ -86,6 +89,12 @@ class Desk:
             log("job", id=job, state="cancelled", api=found.api)
             self.lives.end(job, "cancelled", {})
         return self.store.job(job)
+
+    def forget(self, job: str) -> None:
+        """Delete a job with its pictures; one that is not over is given up first. Raises KeyError."""
+        self.cancel(job)
+        if self.store.forget(job):
+            log("deleted", id=job, why="asked for")
 
     def break_off(self, job: Job, how: str) -> None:
         """A1111's "interrupt" and "skip": the picture at hand is kept as it is; what waits is given up."""
@@ -116,7 +125,10 @@ class Desk:
                 yield event
                 if event.name in LAST:
                     return
-        found = await run_in_threadpool(self.store.job, job)
+        found = await run_in_threadpool(self.store.find, job)
+        if found is None:  # deleted meanwhile
+            yield Event("cancelled", {})
+            return
         data = {"done": found.told(), "failed": {"error": found.error, "status": 500}}.get(found.state, {})
         yield Event(found.state, data)
 
@@ -126,7 +138,10 @@ class Desk:
             async for event in self.events(job):
                 if event.name == "failed":
                     raise Refused(str(event.data["error"]), int(event.data.get("status", 500)))
-        return await run_in_threadpool(self.store.job, job)
+        found = await run_in_threadpool(self.store.find, job)
+        if found is None:
+            raise Refused("the job was deleted while it was waited for", 404)
+        return found
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from sukashi.serve.jobs.job import Drawn, Job, seed_of
 from sukashi.serve.jobs.live import Live, Moment
 from sukashi.serve.jobs.store import Store
 from sukashi.serve.pictures import opened
+from sukashi.serve.words import words_at
 from sukashi.settings import Settings
 from sukashi.tasks import TASKS, infotext
 
@@ -29,6 +30,12 @@ class Cancelled(Exception):
 class TooLong(Exception):
     """The picture took longer than is allowed."""
 
+    code = "too_long"
+
+    def __init__(self, seconds: float, i: int, n: int) -> None:
+        super().__init__(f"the picture took longer than {seconds:g} seconds: stopped at step {i} of {n}")
+        self.values = {"seconds": f"{seconds:g}", "i": i, "n": n}
+
 
 @dataclass
 class Watch:
@@ -39,6 +46,7 @@ class Watch:
     k: int
     seconds: float  # allowed for one picture
     observe: Callable[[float], None] = lambda seconds: None
+    attention: bool | Sequence[str] = False  # the words whose maps are told at each step
     stopped: int | None = None  # the step after which the picture was broken off
     i: int = 0
 
@@ -51,21 +59,21 @@ class Watch:
         for i, step in enumerate(run, 1):
             self.i = i
             self.observe(time.monotonic() - before)
-            broken_off = self.look(i, len(run), step.prediction.x0)
+            broken_off = self.look(i, len(run), step.prediction.x0, words_at(run, i, self.attention))
             yield step._replace(x_next=step.prediction.x0) if broken_off else step
             if broken_off:
                 return
             before = time.monotonic()
 
-    def look(self, i: int, n: int, x0: Tensor) -> bool:
+    def look(self, i: int, n: int, x0: Tensor, words: dict[str, Any] | None = None) -> bool:
         """Tell of a step; whether the picture is to be left as it is. Raises Cancelled and TooLong."""
         passed = time.monotonic() - self.start
         if self.live.stop == "cancel":
             raise Cancelled
         if passed > self.seconds:
-            raise TooLong(f"the picture took longer than {self.seconds:g} seconds: stopped at step {i} of {n}")
+            raise TooLong(self.seconds, i, n)
         if self.stopped is None:
-            self.live.step(Moment(i, n, self.k, x0[:1].detach(), self.pipe, passed))
+            self.live.step(Moment(i, n, self.k, x0[:1].detach(), self.pipe, passed, words))
         if self.live.stop in ("interrupt", "skip") and (i < n or self.stopped is not None):
             self.stopped = self.stopped or i
             return True
@@ -81,7 +89,8 @@ def draw(pipe: Pipeline, job: Job, k: int, store: Store, watch: Callable[[Run], 
 def request_of(job: Job, k: int, store: Store) -> tuple[str, dict[str, Any]]:
     """The prompt of picture k, and what its task is called with beside it."""
     settings = seed_of(job.settings, k)
-    prompt, options = settings.pop("prompt"), dict(job.options)
+    prompt = settings.pop("prompt")
+    options = {name: value for name, value in job.options.items() if name != "controls"}  # those are in the pipeline
     for name, told in (("picture", "image"), ("mask", "mask")):
         if name in job.inputs:
             options[told] = opened(store.files.input(job.id, name).read_bytes())

@@ -12,16 +12,21 @@ from starlette.exceptions import HTTPException
 
 
 class Refused(Exception):
-    """What cannot be done as it was asked: a sentence, an HTTP status, and the field it is about."""
+    """What cannot be done as it was asked: a sentence, an HTTP status, and the field it is about.
 
-    def __init__(self, message: str, status: int = 422, *, param: str | None = None, code: str | None = None) -> None:
+    ``code`` and ``values`` say the same for programs: the page has the sentence of each code in Japanese.
+    """
+
+    def __init__(
+        self, message: str, status: int = 422, *, param: str | None = None, code: str | None = None, **values: Any
+    ) -> None:
         super().__init__(message)
-        self.message, self.status, self.param, self.code = message, status, param, code
+        self.message, self.status, self.param, self.code, self.values = message, status, param, code, values
 
 
 def shaped(path: str, status: int, message: str, **more: Any) -> dict[str, Any]:
     """The body of an error under a path: A1111's, OpenAI's or ours."""
-    if path.startswith("/sdapi/"):
+    if path.startswith(("/sdapi/", "/controlnet/")):
         kind = "RequestValidationError" if status == 422 and more.get("errors") else "HTTPException"
         return {"error": kind, "detail": message, "body": "", "errors": more.get("errors") or ""}
     if path.startswith("/v1/"):
@@ -29,7 +34,8 @@ def shaped(path: str, status: int, message: str, **more: Any) -> dict[str, Any]:
         kind = kinds.get(status, "server_error" if status >= 500 else "invalid_request_error")
         return {"error": {"message": message, "type": kind, "param": more.get("param"), "code": more.get("code")}}
     kind = HTTPStatus(status).phrase.lower().replace(" ", "_")
-    return {"error": {"message": message, "type": kind, "status": status, "param": more.get("param")}}
+    told = {"message": message, "type": kind, "status": status, "param": more.get("param")}
+    return {"error": {**told, "code": more.get("code"), "values": more.get("values") or {}}}
 
 
 def sentence(errors: Any) -> str:
@@ -49,14 +55,17 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, Refused)
         openai = request.url.path.startswith("/v1/")
         status = 400 if openai and error.status == 422 else error.status  # OpenAI says 400 where others say 422
-        body = shaped(request.url.path, status, error.message, param=error.param, code=error.code)
+        told = {"param": error.param, "code": error.code, "values": error.values}
+        body = shaped(request.url.path, status, error.message, **told)
         return JSONResponse(body, status)
 
     def unread(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         status = 400 if request.url.path.startswith("/v1/") else 422
         plain = [{key: each[key] for key in ("loc", "msg", "type") if key in each} for each in error.errors()]
-        return JSONResponse(shaped(request.url.path, status, sentence(error.errors()), errors=plain), status)
+        text = sentence(error.errors())
+        told = {"errors": plain, "code": "bad_value", "values": {"text": text}}
+        return JSONResponse(shaped(request.url.path, status, text, **told), status)
 
     def other(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)

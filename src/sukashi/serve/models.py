@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from sukashi.adapters.control import Control
 from sukashi.loading import load
 from sukashi.pipeline import Pipeline
 from sukashi.places import SAFE, files, names_of, trees, words
@@ -19,6 +20,7 @@ from sukashi.shelf import Found, look
 from sukashi.tasks.saving import fingerprint
 
 KINDS = ("folder", "single file")
+CONTROLS = ("ControlNet", "T2I-Adapter")
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,18 @@ class Models:
         self.default = public(source)
         self.lock = threading.RLock()  # one model is loaded at a time
         self.kept: OrderedDict[str, Pipeline] = OrderedDict()
+        self.helpers: OrderedDict[tuple[str, str], Control] = OrderedDict()  # control networks by name and model
         self.hashes: dict[str, str | None] = {}
         self.refresh()
 
     def refresh(self) -> None:
         """Look again which models, LoRAs and words there are."""
         offers = {self.default: Offer(self.default, self.source, None, 0)}
+        controls: dict[str, Path] = {}
         for found in self.found():
+            if found.usable and found.kind in CONTROLS:
+                named = found.path.parent if (found.path.parent / "config.json").is_file() else found.path
+                controls.setdefault(named.name if named.is_dir() else named.stem, named)
             if not found.usable or found.kind not in KINDS:
                 continue
             if found.name == self.source or str(found.path) == self.source:
@@ -64,7 +71,7 @@ class Models:
             name = name if name not in offers else f"{found.path.parent.name}/{name}"
             offers.setdefault(name, Offer(name, found.name, found.family, found.size))
         folders = trees()
-        self.offers = offers
+        self.offers, self.controls = offers, controls
         self.loras = {path.stem: path for path in files("LoRA", folders)}
         self.networks = {name for path in self.loras.values() for name in names_of(path)}
         self.words = words()
@@ -80,7 +87,12 @@ class Models:
                 return offer
         known_names = ", ".join(list(self.offers)[:8])
         raise Refused(
-            f"there is no model {name!r} here; there is {known_names}", 404, param="model", code="model_not_found"
+            f"there is no model {name!r} here; there is {known_names}",
+            404,
+            param="model",
+            code="model_not_found",
+            name=name,
+            known=known_names,
         )
 
     def get(self, name: str) -> Pipeline:
@@ -89,15 +101,25 @@ class Models:
             offer = self.find(name)
             pipe = self.kept.get(offer.name)
             if pipe is None:
+                self.tidy(offer.bytes)
                 # the owner may name what must be fetched, clients may not
                 pipe = load(offer.source, offline=offer.source != self.source, **self.how)
                 pipe.name = offer.source if offer.source == "kirie" else offer.name
                 self.kept[offer.name] = pipe
                 self.hashes[offer.name] = fingerprint(pipe)
             self.kept.move_to_end(offer.name)
-            while len(self.kept) > 1 and sum(map(weight, self.kept.values())) > self.budget:
-                self.kept.popitem(last=False)
+            self.tidy()
             return pipe
+
+    def tidy(self, coming: int = 0) -> None:
+        """Give up the least used where all are more than the budget, with what is ``coming``; the last used stays.
+
+        Control networks go first: they are the quicker to load again.
+        """
+        while len(self.helpers) > 1 and self.bytes() + coming > self.budget:
+            self.helpers.popitem(last=False)
+        while len(self.kept) > (0 if coming else 1) and self.bytes() + coming > self.budget:
+            self.kept.popitem(last=False)
 
     def loaded(self, name: str) -> Pipeline | None:
         """The pipeline of a model if it is loaded."""
@@ -107,10 +129,12 @@ class Models:
         """Give all of them up."""
         with self.lock:
             self.kept.clear()
+            self.helpers.clear()
 
     def bytes(self) -> int:
-        """Bytes of the models that are kept."""
-        return sum(map(weight, list(self.kept.values())))
+        """Bytes of the models and control networks that are kept."""
+        helpers = sum(bytes_of(control.net) for control in list(self.helpers.values()))
+        return helpers + sum(map(weight, list(self.kept.values())))
 
     def title(self, name: str) -> str:
         """A1111's title: the name, and the hash of the weights where it is known."""
@@ -128,5 +152,9 @@ def public(source: str) -> str:
 
 def weight(pipe: Pipeline) -> int:
     """Bytes of a pipeline's weights."""
-    nets = [pipe.unet, pipe.vae, *pipe.parts.text_encoders]
-    return sum(p.numel() * p.element_size() for net in nets for p in net.parameters())
+    return sum(map(bytes_of, [pipe.unet, pipe.vae, *pipe.parts.text_encoders]))
+
+
+def bytes_of(net: torch.nn.Module) -> int:
+    """Bytes of a network's weights."""
+    return sum(p.numel() * p.element_size() for p in net.parameters())

@@ -29,13 +29,15 @@ def decoded(text: str, what: str, pixels: int) -> bytes:
     text = text.strip()
     if re.match(r"[a-z][a-z0-9+.-]*://", text[:40], re.IGNORECASE):
         raise Refused(
-            f"{what} is an address; no address is fetched here: send the picture itself, in base64", param=what
+            f"{what} is an address; no address is fetched here: send the picture itself, in base64",
+            param=what,
+            code="address",
         )
     body = _DATA.sub("", text[:200], count=1) + text[200:]
     try:
         data = base64.b64decode("".join(body.split()), validate=True)
     except (binascii.Error, ValueError):
-        raise Refused(f"{what} is not base64", param=what) from None
+        raise Refused(f"{what} is not base64", param=what, code="not_a_picture") from None
     check(data, what, pixels)
     return data
 
@@ -49,13 +51,22 @@ def check(data: bytes, what: str, pixels: int) -> tuple[int, int]:
                 size = picture.size
                 if size[0] * size[1] > pixels or max(size) > MAX_SIDE:
                     raise Refused(
-                        f"{what} has {size[0]} x {size[1]} pixels; at most {pixels:,} are accepted", param=what
+                        f"{what} has {size[0]} x {size[1]} pixels; at most {pixels:,} are accepted",
+                        param=what,
+                        code="picture_too_large",
+                        width=size[0],
+                        height=size[1],
+                        most=pixels,
                     )
                 picture.load()
     except (UnidentifiedImageError, Image.DecompressionBombError):
-        raise Refused(f"{what} is not a picture of a kind that can be read (PNG, JPEG, WebP ...)", param=what) from None
+        raise Refused(
+            f"{what} is not a picture of a kind that can be read (PNG, JPEG, WebP ...)",
+            param=what,
+            code="not_a_picture",
+        ) from None
     except (OSError, SyntaxError, EOFError, ValueError, IndexError, TypeError) as error:
-        raise Refused(f"{what} is a damaged picture: {error}", param=what) from None
+        raise Refused(f"{what} is a damaged picture: {error}", param=what, code="damaged_picture") from None
     return size
 
 

@@ -30,6 +30,10 @@ def serve(config: Config) -> None:
         print(
             "sukashi: anybody who reaches this address may draw here (--auth, --api-key)", file=sys.stderr, flush=True
         )
+    if config.keep:
+        kept = [f"the newest {config.keep.jobs} jobs"] if config.keep.jobs is not None else []
+        kept += [f"{config.keep.bytes / 1e9:g} GB of them"] if config.keep.bytes is not None else []
+        print(f"sukashi: keeps {', '.join(kept)}; older ones are deleted (--keep)", file=sys.stderr, flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listening])
 

@@ -26,9 +26,9 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]", "testserver")
 class Stop(Exception):
     """A request that is answered here: a status and a sentence."""
 
-    def __init__(self, status: int, message: str, **headers: str) -> None:
+    def __init__(self, status: int, message: str, code: str | None = None, **headers: str) -> None:
         super().__init__(message)
-        self.status, self.message, self.headers = status, message, headers
+        self.status, self.message, self.code, self.headers = status, message, code, headers
 
 
 class Gate:
@@ -59,7 +59,7 @@ class Gate:
             scope.setdefault("state", {})["client"] = self.admit(scope, headers)
             body = await self.body(headers, receive)
         except Stop as stop:
-            content = json.dumps(shaped(scope["path"], stop.status, stop.message)).encode()
+            content = json.dumps(shaped(scope["path"], stop.status, stop.message, code=stop.code)).encode()
             extra = [(name.replace("_", "-").encode(), value.encode()) for name, value in stop.headers.items()]
             fixed = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
             await counted({"type": "http.response.start", "status": stop.status, "headers": [*fixed, *extra]})
@@ -86,7 +86,8 @@ class Gate:
         address = (scope.get("client") or ("unknown", 0))[0]
         user = self.user(headers.get("authorization", ""))
         if user is None and scope["path"] not in OPEN:
-            raise Stop(401, "a name and password, or a key, are needed", www_authenticate='Basic realm="sukashi"')
+            told = "a name and password, or a key, are needed"
+            raise Stop(401, told, "no_credentials", www_authenticate='Basic realm="sukashi"')
         asked = headers.get("x-client", "")[:64]
         return "/".join(part for part in (user or address, asked) if part)
 
@@ -112,7 +113,7 @@ class Gate:
     async def body(self, headers: dict[str, str], receive: Receive) -> bytes:
         """The whole body of a request. Raises Stop for one that is too large or comes too slowly."""
         most = self.config.limits.body
-        too_large = Stop(413, f"the request is larger than {most:,} bytes")
+        too_large = Stop(413, f"the request is larger than {most:,} bytes", "request_too_large")
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > most:
             raise too_large

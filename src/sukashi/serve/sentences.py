@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 
 def sentence_of(error: BaseException) -> str:
@@ -15,3 +16,11 @@ def sentence_of(error: BaseException) -> str:
     ):
         text = f"{type(error).__name__}: {text} (this is a fault of sukashi's)"
     return re.sub(r"(?<![\w.])/(?:[^\s/:'\"]+/)+", "", text)
+
+
+def code_of(error: BaseException) -> tuple[str, dict[str, Any]]:
+    """The same for programs: a code, and the values in the sentence."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "out_of_memory", {}
+    code = getattr(error, "code", None)
+    return (code, getattr(error, "values", {})) if isinstance(code, str) else ("failed", {"text": sentence_of(error)})

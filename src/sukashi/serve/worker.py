@@ -13,16 +13,18 @@ from typing import Any
 from sukashi.pipeline import Pipeline
 from sukashi.run import Result
 from sukashi.serve import batching
+from sukashi.serve.controls import controlled
 from sukashi.serve.drawing import Cancelled, TooLong, Watch, as_png, asked_of, draw, facts_of
 from sukashi.serve.jobs.files import write_whole
 from sukashi.serve.jobs.job import Job
+from sukashi.serve.jobs.keeping import Keeper
 from sukashi.serve.jobs.live import Live, Lives
 from sukashi.serve.jobs.queue import Queue, Unit
 from sukashi.serve.jobs.store import Store
 from sukashi.serve.logs import log
 from sukashi.serve.metrics import Metrics
 from sukashi.serve.models import Models
-from sukashi.serve.sentences import sentence_of
+from sukashi.serve.sentences import code_of, sentence_of
 from sukashi.serve.watching import draw_watched
 
 
@@ -37,6 +39,7 @@ class Worker:
     metrics: Metrics
     rows: int = 1
     seconds: float = 600.0  # for one picture
+    keeper: Keeper | None = None
     ready: threading.Event = field(default_factory=threading.Event)  # the default model is loaded
     broken: str | None = None  # why it could not be
     stopping: bool = False
@@ -69,6 +72,8 @@ class Worker:
             if units:
                 self.tell_waiting()
                 self.draw(units)
+            if self.keeper is not None:
+                self.keeper.sweep()
 
     def tell_waiting(self) -> None:
         """Those who listen to a waiting job hear where it stands now."""
@@ -98,7 +103,10 @@ class Worker:
         """Draw a finished picture again to see how it came about; its view is a file when ``done``."""
         try:
             if not self.store.files.view(job.id, k).is_file():
-                draw_watched(self.models.get(job.model), job, k, self.store)
+                pipe = controlled(self.models.get(job.model), self.models, job, self.store)
+                draw_watched(pipe, job, k, self.store)
+            if self.store.find(job.id) is None:  # deleted meanwhile
+                self.store.files.remove(job.id)
             done.set_result(None)
         except Exception as error:
             done.set_exception(error)
@@ -116,17 +124,18 @@ class Worker:
 
     def batches(self, pipe: Pipeline, job: Job, k: int) -> bool:
         """Whether a picture is one that the batch rule is about."""
-        alike = batching.key(job.task, job.model, job.settings, attention=job.attention) is not None
+        alone = bool(job.attention or job.options)
+        alike = batching.key(job.task, job.model, job.settings, alone=alone) is not None
         return alike and batching.fits(pipe, asked_of(job, k))
 
     def draw_alone(self, pipe: Pipeline, job: Job, k: int) -> None:
         """One picture by its task."""
         live = self.lives.begin(Live(job.id, job.count, job.api, job.client))
-        watch = Watch(live, pipe, k, self.seconds, self.metrics.step)
+        watch = Watch(live, pipe, k, self.seconds, self.metrics.step, job.attention)
         self.metrics.rows.observe(1)
         try:
             how = draw_watched if job.attention else draw
-            result = how(pipe, job, k, self.store, watch)
+            result = how(controlled(pipe, self.models, job, self.store), job, k, self.store, watch)
             self.keep(pipe, job, k, result, watch)
         except Exception as error:
             self.fail(job, error)
@@ -181,9 +190,11 @@ class Worker:
         more: bool = False,
     ) -> None:
         """File first, then row, then whoever listens; ``more`` pictures of the job come out of the same batch."""
-        job = self.store.job(job.id)  # another picture of it may have been entered meanwhile
-        if job.over:
+        there = self.store.find(job.id)  # another picture of it may have been entered meanwhile
+        if there is None or there.over:
+            self.lives.end(job.id, "cancelled", {})
             return
+        job = there
         data = as_png(result, self.models.hashes.get(job.model), stopped=watch.stopped, rows=rows)
         path = self.store.files.picture(job.id, k)
         write_whole(path, data)
@@ -211,8 +222,10 @@ class Worker:
         status = 504 if isinstance(error, TooLong) else 422 if isinstance(error, ValueError) else 500
         if status == 500:
             log("fault", id=job.id, kind=type(error).__name__, trace=traceback.format_tb(error.__traceback__)[-6:])
-        if self.store.end(job.id, "failed", text):
-            self.over(job, "failed", {"error": text, "status": status}, kind=type(error).__name__)
+        code, values = code_of(error)
+        if self.store.end(job.id, "failed", text, code=code, values=values):
+            told = {"error": text, "status": status, "code": code, "values": values}
+            self.over(job, "failed", told, kind=type(error).__name__)
 
     def over(self, job: Job, state: str, data: dict[str, Any], **facts: Any) -> None:
         """A job ends: counted, logged, told."""

@@ -48,6 +48,9 @@ export function walked(form, about, from_picture = form.picture) {
   return from_picture ? Math.max(1, Math.floor(steps * form.strength)) : steps;
 }
 
+// A whole number that JavaScript cannot hold stays a text: the server takes both.
+const exactly = (text) => (Number.isSafeInteger(Number(text)) || !/^\d+$/.test(text) ? Number(text) : String(text));
+
 // A moment as the settings write it; whole steps, so that nothing is lost by rounding.
 const moment = (part, steps) => `step ${Math.round(part * steps)}`;
 
@@ -62,7 +65,7 @@ export function settings_of(form, about) {
   }
   for (const name of ["sampler", "grid"]) if (form[name]) settings[name] = form[name];
   for (const name of NUMBERS) {
-    if (form[name] !== "" && form[name] !== null) settings[name] = Number(form[name]);
+    if (form[name] !== "" && form[name] !== null) settings[name] = exactly(form[name]);
   }
   return settings;
 }

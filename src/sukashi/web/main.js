@@ -62,9 +62,9 @@ function Head({ state }) {
 function go() {
   const [name, ...place] = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
   if (name === "run" && place[0]) {
-    change({ view: "draw", place });
+    change({ view: "draw", place, error: "" });
     open(place[0]);
-  } else change({ view: VIEWS[name] ? name : "draw", place });
+  } else change({ view: VIEWS[name] ? name : "draw", place, error: "" });
 }
 
 function key(event) {

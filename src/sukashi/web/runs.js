@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { settings_of } from "./form.js";
 import { change, current, fail } from "./store.js";
-import { say } from "./words.js";
+import { say, server_says } from "./words.js";
 
 // A run on the stage. Its id is null while it is handed in.
 const fresh = (id) => ({
@@ -13,6 +13,7 @@ const fresh = (id) => ({
   ahead: 0, // pictures before it
   ...{ i: 0, n: 0, k: 0, count: 1 }, // step i of n of picture k of count
   preview: null, // what is foreseen at that step
+  lit: null, // {size, words}: where the words are looked for at that step, where the run is watched
   shown: 0, // which of the finished pictures is looked at
   job: null, // as the server tells it, once it is done
 });
@@ -41,6 +42,7 @@ function request_of(form, about) {
 
 export async function begin(request) {
   stop();
+  const before = current().run;
   change({ run: fresh(null) });
   try {
     const { id } = await api.submit(request);
@@ -50,7 +52,7 @@ export async function begin(request) {
     if (run?.unwanted) await api.cancel(id);
     return await follow(id);
   } catch (error) {
-    change({ run: null });
+    change({ run: before?.state === "done" ? before : null }); // what was refused takes no picture away
     fail(error);
     return null;
   }
@@ -67,6 +69,7 @@ function follow(id) {
         const { i, n, k, count, preview } = data;
         put({ state: "drawing", i, n, k, count, preview: preview ?? current().run.preview });
       }
+      if (name === "attention") put({ lit: data });
       if (name === "done") {
         stop();
         put({ state: "done", job: data });
@@ -76,7 +79,7 @@ function follow(id) {
       if (name === "failed" || name === "cancelled") {
         stop();
         put({ state: name });
-        if (name === "failed") fail(data.error?.message ?? data.error);
+        if (name === "failed") fail(server_says(data.error?.message ?? data.error, data.code, data.values));
         change({ said: say(name === "failed" ? "said_failed" : "said_cancelled") });
         resolve(null);
       }
@@ -102,7 +105,7 @@ export async function open(id) {
       put({ state: "queued", job: null });
       follow(id);
     }
-    if (job.error) fail(job.error);
+    if (job.error) fail(server_says(job.error, job.why?.code, job.why?.values));
   } catch (error) {
     fail(error);
   }

@@ -30,6 +30,7 @@ class Asked:
     values: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, bytes] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    controls: list[dict[str, Any]] = field(default_factory=list)
 
 
 def common(body: Drawing, chosen: Chosen) -> Asked:
@@ -79,10 +80,12 @@ def styled(prompt: str | None) -> str:
 
 
 def refuse_scripts(body: Drawing) -> None:
-    """There are no scripts: naming one is an error there too."""
+    """There are no scripts but ControlNet: naming one is an error there too."""
     if body.script_name:
         raise Refused(f"Script '{body.script_name}' not found", 422, param="script_name")
     for name, script in (body.alwayson_scripts or {}).items():
+        if plain(name) == "controlnet":
+            continue
         if script and (not isinstance(script, dict) or script.get("args")):
             raise Refused(f"always on script {name} not found", 422, param="alwayson_scripts")
 

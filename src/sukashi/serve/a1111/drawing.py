@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from sukashi.serve.a1111.answers import answer
 from sukashi.serve.a1111.asking import Asked, from_picture, from_words
+from sukashi.serve.a1111.controlnet import add_controls
 from sukashi.serve.a1111.fields import Drawing, Img2Img, Txt2Img
 from sukashi.serve.a1111.options import Chosen, chosen
 from sukashi.serve.desk import Desk, desk_of
@@ -42,7 +43,8 @@ async def drawn(request: Request, body: Drawing, read: Any) -> dict[str, Any]:
     def submit() -> tuple[Job, Chosen, Asked]:
         how = chosen(desk, body.override_settings or {})
         asked: Asked = read(how, desk.config.limits.pixels)
-        who = {"api": "a1111", "client": client_of(request)}
+        add_controls(asked, body.alwayson_scripts or {}, desk.config.limits.pixels)
+        who: dict[str, Any] = {"api": "a1111", "client": client_of(request), "controls": asked.controls}
         job = desk.submit(asked.values, task=asked.task, model=how.model, inputs=asked.inputs, **who)
         return job, how, asked
 

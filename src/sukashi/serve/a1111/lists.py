@@ -89,8 +89,8 @@ def nothing() -> Rows:
 
 @router.get("/scripts")
 def scripts() -> dict[str, Any]:
-    """There are no scripts."""
-    return {"txt2img": [], "img2img": []}
+    """The one that ``alwayson_scripts`` may name."""
+    return {"txt2img": ["controlnet"], "img2img": ["controlnet"]}
 
 
 @router.get("/cmd-flags")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from sukashi.diffusion.names import diffusers_class, grid_key, plain, split
 from sukashi.prompts.names import ENDING, WORD, networks
 from sukashi.serve.config import Limits
+from sukashi.serve.controls import checked
 from sukashi.serve.errors import Refused, sentence
 from sukashi.serve.jobs.job import Wish
 from sukashi.serve.models import Models
@@ -43,9 +44,12 @@ def wish(
     task: str = "text-to-image",
     model: str | None = None,
     inputs: Mapping[str, bytes] | None = None,
+    controls: Sequence[Mapping[str, Any]] = (),
     **who: Any,
 ) -> Wish:
     """A request made ready for the queue. ``values`` are the fields of ``Settings`` and the options of the task.
+
+    The picture of ``controls[n]`` is the input "control" and its number.
 
     Raises Refused for a field that is not known, a value that cannot be run and whatever is beyond the limits.
     """
@@ -56,14 +60,20 @@ def wish(
     if unknown := sorted(set(given) - set(FIELDS)):
         also = ", ".join(OPTIONS[task]) or "none"
         raise Refused(
-            f"unknown field {unknown[0]!r}; known are those of Settings and, for {task}: {also}", param=unknown[0]
+            f"unknown field {unknown[0]!r}; known are those of Settings and, for {task}: {also}",
+            param=unknown[0],
+            code="unknown_field",
+            field=unknown[0],
         )
     settings = settings_of(given)
     options = options_of(task, {name: values[name] for name in OPTIONS[task] if values.get(name) is not None})
     inputs = dict(inputs or {})
+    if controls:
+        options["controls"] = checked(models, controls)
     if missing := [name for name in PICTURES.get(task, ()) if name not in inputs and name != "mask"]:
-        raise Refused(f"{task} needs a {missing[0]}", param=missing[0])
-    if extra := sorted(set(inputs) - set(PICTURES.get(task, ()))):
+        raise Refused(f"{task} needs a {missing[0]}", param=missing[0], code="needs_picture", task=task)
+    own = {f"control{n}" for n in range(len(controls))}
+    if extra := sorted(set(inputs) - set(PICTURES.get(task, ())) - own):
         raise Refused(f"{task} takes no {extra[0]}", param=extra[0])
     refuse_names(settings, models)
     refuse_size(task, settings, options, inputs, models, offer.name, limits)
@@ -84,14 +94,15 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         where = str(first["loc"][0]) if first.get("loc") else None
-        raise Refused(sentence(error.errors()), param=where) from None
+        text = sentence(error.errors())
+        raise Refused(text, param=where, code="bad_value", text=text) from None
     except (TypeError, ValueError, OverflowError) as error:
-        raise Refused(str(error)) from None
+        raise Refused(str(error), code="bad_value", text=str(error)) from None
     for name in ("seed", "variation_seed"):
         if (value := getattr(settings, name)) is not None and value + settings.count > 2**64:
-            raise Refused(f"{name} is {value}; 0 to 2**64 - 1 is accepted", param=name)
+            raise Refused(f"{name} is {value}; 0 to 2**64 - 1 is accepted", param=name, code="seed_range", field=name)
     if settings.controls:
-        raise Refused("controls cannot be asked for over HTTP: their records name files of a machine", param="controls")
+        raise Refused("controls of a record name files of a machine: send {model, picture} for each", param="controls")
     for name in TEXTS:
         text = getattr(settings, name) or ""
         if any("\ud800" <= letter <= "\udfff" for letter in text):
@@ -102,7 +113,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
         if settings.grid and plain(settings.grid) != "automatic":
             grid_key(settings.grid)
     except ValueError as error:
-        raise Refused(str(error), param="sampler") from None
+        raise Refused(str(error), param="sampler", code="bad_value", text=str(error)) from None
     return settings
 
 
@@ -136,7 +147,9 @@ def refuse_names(settings: Settings, models: Models) -> None:
     for name, kind, known in named:
         if not isinstance(name, str) or name.lower() not in {each.lower() for each in known}:
             there = ", ".join(sorted(known)[:8]) or "none are installed"
-            raise Refused(f"no {kind} is called {str(name)[:80]!r} here; known: {there}", param="prompt")
+            told = f"no {kind} is called {str(name)[:80]!r} here; known: {there}"
+            code = "no_lora" if kind == "LoRA" else "no_embedding"
+            raise Refused(told, param="prompt", code=code, name=str(name)[:80], known=there)
 
 
 def refuse_size(
@@ -154,10 +167,12 @@ def refuse_size(
     steps = max(filled.steps or 0, int(options.get("second_steps") or 0))
     for name, value, most in (("steps", steps, limits.steps), ("count", filled.count, limits.count)):
         if value > most:
-            raise Refused(f"{name} is {value}; at most {most} are accepted here", param=name)
+            told = f"{name} is {value}; at most {most} are accepted here"
+            raise Refused(told, param=name, code=f"too_many_{name}", value=value, most=most)
     for name in TEXTS:
         if len(getattr(settings, name) or "") > limits.prompt:
-            raise Refused(f"{name} is longer than {limits.prompt:,} characters", param=name)
+            told = f"{name} is longer than {limits.prompt:,} characters"
+            raise Refused(told, param=name, code="prompt_too_long", most=limits.prompt)
     width, height = filled.width or 0, filled.height or 0
     if task == "two-pass":
         scale = float(options.get("scale", 2.0))
@@ -171,9 +186,13 @@ def refuse_size(
         raise Refused(
             f"{width} x {height} are {width * height:,} pixels; at most {limits.pixels:,} are accepted here",
             param="width",
+            code="too_many_pixels",
+            width=width,
+            height=height,
+            most=limits.pixels,
         )
     if pipe and task in ("text-to-image", "two-pass"):
         try:
             pipe.latent_shape(filled.width or 0, filled.height or 0)
         except ValueError as error:
-            raise Refused(str(error), param="width") from None
+            raise Refused(str(error), param="width", code="bad_size", text=str(error)) from None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
+from collections import Counter
 from pathlib import Path
 from typing import IO
 
 _ID = re.compile(r"[0-9a-f]{24}", re.ASCII)
+_INPUT = re.compile(r"picture|mask|control\d", re.ASCII)
+_VIEW = re.compile(r"([0-9a-f]{24})-(\d{1,4})\.json\.gz", re.ASCII)
 _PICTURE = re.compile(r"([0-9a-f]{24})-(\d{1,4})\.png", re.ASCII)
 
 
@@ -26,8 +30,8 @@ class Files:
         return self.pictures / f"{checked(job)}-{k}.png"
 
     def input(self, job: str, name: str) -> Path:
-        """Where what a job begins from is: "picture" or "mask"."""
-        if name not in ("picture", "mask"):
+        """Where a picture that a job was sent is: "picture", "mask", or "control0" and so on."""
+        if not _INPUT.fullmatch(name):
             raise ValueError(f"a job has no {name!r}")
         return self.inputs / f"{checked(job)}-{name}"
 
@@ -38,16 +42,33 @@ class Files:
     def tidy(self, wanted: set[tuple[str, int]], inputs: set[str]) -> int:
         """Remove what no job knows of: halves, and pictures and inputs whose row was never written; how many."""
         removed = 0
-        for path in self.pictures.iterdir():
-            name = _PICTURE.fullmatch(path.name)
-            if name is None or (name[1], int(name[2])) not in wanted:
-                path.unlink(missing_ok=True)
-                removed += 1
+        for folder, names in ((self.pictures, _PICTURE), (self.views, _VIEW)):
+            for path in folder.iterdir():
+                name = names.fullmatch(path.name)
+                if name is None or (name[1], int(name[2])) not in wanted:
+                    path.unlink(missing_ok=True)
+                    removed += 1
         for path in self.inputs.iterdir():
             if path.name.rpartition("-")[0] not in inputs:
                 path.unlink(missing_ok=True)
                 removed += 1
         return removed
+
+    def remove(self, job: str) -> None:
+        """Everything that is kept of a job."""
+        for folder in (self.pictures, self.inputs, self.views):
+            for path in folder.glob(f"{checked(job)}-*"):
+                path.unlink(missing_ok=True)
+
+    def sizes(self) -> Counter[str]:
+        """Bytes of the files of each job."""
+        found = Counter[str]()
+        for folder in (self.pictures, self.inputs, self.views):
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    with contextlib.suppress(FileNotFoundError):
+                        found[entry.name.partition("-")[0]] += entry.stat().st_size
+        return found
 
 
 def checked(job: str) -> str:

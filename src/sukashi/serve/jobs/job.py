@@ -19,7 +19,7 @@ class Wish:
     settings: Mapping[str, Any]
     options: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, bytes] = field(default_factory=dict)  # "picture", "mask": files as they came
-    attention: bool = False
+    attention: bool | list[str] = False  # whether the run is watched; or the words that events tell of
     api: str = "jobs"
     client: str = ""
 
@@ -54,7 +54,7 @@ class Job:
     settings: dict[str, Any]
     options: dict[str, Any]
     inputs: tuple[str, ...]  # names of its files
-    attention: bool
+    attention: bool | list[str]
     created: float
     started: float | None
     finished: float | None
@@ -103,6 +103,7 @@ class Job:
             **facts,
             "notes": list(self.facts.get("notes", ())),
             "error": self.error,
+            "why": self.facts.get("why"),
             "images": images,
             "attention": self.attention,
             "see": f"{address}/see",

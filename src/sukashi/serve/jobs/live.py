@@ -27,6 +27,7 @@ class Moment:
     x0: Tensor = field(repr=False)
     pipe: Pipeline = field(repr=False)
     seconds: float = 0.0  # since the picture was begun
+    words: dict[str, Any] | None = field(default=None, repr=False)  # their maps, where they were asked for
 
 
 @dataclass(frozen=True)

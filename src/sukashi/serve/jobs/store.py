@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sukashi.serve.jobs.files import Files, held, write_whole
-from sukashi.serve.jobs.job import Drawn, Job, Wish
+from sukashi.serve.jobs.job import OPEN, Drawn, Job, Wish
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -79,7 +79,12 @@ class Store:
             write_whole(self.files.input(job, name), data)
         settings = dict(wish.settings)
         told = (wish.task, wish.model, wish.api, wish.client, settings["prompt"], json.dumps(settings))
-        kept = (json.dumps(dict(wish.options)), json.dumps(sorted(wish.inputs)), int(wish.attention), time.time())
+        kept = (
+            json.dumps(dict(wish.options)),
+            json.dumps(sorted(wish.inputs)),
+            json.dumps(wish.attention),
+            time.time(),
+        )
         with self.writing() as connection:
             connection.execute(
                 "INSERT INTO jobs (id, state, task, model, api, client, prompt, settings, options, inputs, attention,"
@@ -117,14 +122,33 @@ class Store:
             )
         return self.job(job)
 
-    def end(self, job: str, state: str, error: str | None = None) -> bool:
-        """End it as "cancelled", "failed" or "done" unless it is over; whether that changed anything."""
+    def end(self, job: str, state: str, error: str | None = None, **why: Any) -> bool:
+        """End it as "cancelled", "failed" or "done" unless it is over; whether that changed anything.
+
+        ``why`` says for programs what ``error`` says.
+        """
         with self.writing() as connection:
-            changed = connection.execute(
-                "UPDATE jobs SET state = ?, error = ?, finished = ? WHERE id = ? AND state IN ('queued', 'running')",
-                (state, error, time.time(), job),
+            row = connection.execute("SELECT state, facts FROM jobs WHERE id = ?", (job,)).fetchone()
+            if row is None or row["state"] not in OPEN:
+                return False
+            facts = json.dumps({**json.loads(row["facts"]), **({"why": why} if why else {})})
+            connection.execute(
+                "UPDATE jobs SET state = ?, error = ?, finished = ?, facts = ? WHERE id = ?",
+                (state, error, time.time(), facts, job),
             )
-            return changed.rowcount > 0
+            return True
+
+    def forget(self, job: str) -> bool:
+        """Delete a job with its pictures and everything else that is kept of it; whether it was there.
+
+        Its rows go first: after a crash its files are files without a row, which the next start removes.
+        """
+        with self.writing() as connection:
+            connection.execute("DELETE FROM pictures WHERE job = ?", (job,))
+            there = connection.execute("DELETE FROM jobs WHERE id = ?", (job,)).rowcount > 0
+        if there:
+            self.files.remove(job)
+        return there
 
     def recover(self) -> list[Job]:
         """After a start: what was being drawn is queued again; all jobs that wait, in their order."""
@@ -170,6 +194,11 @@ class Store:
         query = f"SELECT * FROM jobs WHERE {' AND '.join(terms)} ORDER BY number DESC LIMIT ?"
         return [self._job(row) for row in self.read(query, *values, limit)]
 
+    def over(self) -> list[tuple[str, float]]:
+        """The jobs that are over, newest first, and when each ended."""
+        query = "SELECT id, finished FROM jobs WHERE state NOT IN ('queued', 'running') ORDER BY number DESC"
+        return [(row["id"], row["finished"] or 0.0) for row in self.read(query)]
+
     def numbers(self) -> dict[str, int]:
         """How many jobs there are in each state."""
         return {row["state"]: row["n"] for row in self.read("SELECT state, count(*) AS n FROM jobs GROUP BY state")}
@@ -178,13 +207,14 @@ class Store:
         pictures = self.read("SELECT k, facts FROM pictures WHERE job = ? ORDER BY k", row["id"])
         same = {name: row[name] for name in ("id", "number", "state", "task", "model", "api", "client", "error")}
         times = {name: row[name] for name in ("created", "started", "finished")}
+        watching = json.loads(str(row["attention"]))
         return Job(
             **same,
             **times,
             settings=json.loads(row["settings"]),
             options=json.loads(row["options"]),
             inputs=tuple(json.loads(row["inputs"])),
-            attention=bool(row["attention"]),
+            attention=watching if isinstance(watching, list) else bool(watching),
             facts=json.loads(row["facts"]),
             images=[Drawn(k=p["k"], **json.loads(p["facts"])) for p in pictures],
         )

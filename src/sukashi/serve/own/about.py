@@ -31,7 +31,8 @@ def loaded(desk: Desk, model: str | None) -> Pipeline:
     try:
         return desk.models.get(name)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise Refused(f"{name} cannot be loaded: {sentence_of(error)}", 503) from error
+        told = sentence_of(error)
+        raise Refused(f"{name} cannot be loaded: {told}", 503, code="not_loaded", name=name, text=told) from error
 
 
 @router.get("/about")
@@ -51,10 +52,12 @@ def about(desk: TheDesk, model: str | None = None) -> dict[str, Any]:
         "emphases": list(EMPHASES),
         "rngs": list(KINDS),
         "loras": sorted(desk.models.loras),
+        "controls": sorted(desk.models.controls),
         "embeddings": sorted(desk.models.words),
         "blank": Settings().to_dict(),
         "limits": {name: getattr(limits, name) for name in ("pixels", "steps", "count", "queue", "body", "prompt")},
         "batch": desk.config.batch,
+        "keep": vars(desk.config.keep),
         "auth": bool(desk.config.auth or desk.config.keys),
     }
 
@@ -90,7 +93,11 @@ def tokens(body: TokensBody, desk: TheDesk) -> dict[str, Any]:
     emphasis = body.emphasis or "a1111"
     settings_of({"prompt": body.prompt, "emphasis": emphasis})
     if len(body.prompt) > desk.config.limits.prompt:
-        raise Refused(f"prompt is longer than {desk.config.limits.prompt:,} characters", param="prompt")
+        raise Refused(
+            f"prompt is longer than {desk.config.limits.prompt:,} characters",
+            code="prompt_too_long",
+            most=desk.config.limits.prompt,
+        )
     pipe = loaded(desk, body.model)
     how: dict[str, Any] = {"emphasis": emphasis, "truncate": body.truncate}
     encoders = range(len(pipe.parts.text_encoders))
@@ -115,7 +122,9 @@ class ScheduleBody(BaseModel):
 def schedule(body: ScheduleBody, desk: TheDesk) -> dict[str, Any]:
     """The levels of a run."""
     if (body.steps or 1) > desk.config.limits.steps:
-        raise Refused(f"steps is {body.steps}; at most {desk.config.limits.steps} are accepted here", param="steps")
+        most = desk.config.limits.steps
+        told = f"steps is {body.steps}; at most {most} are accepted here"
+        raise Refused(told, param="steps", code="too_many_steps", value=body.steps, most=most)
     asked = settings_of({"sampler": body.sampler or None, "grid": body.grid or None, "eta": body.eta})
     pipe = loaded(desk, body.model)
     steps = body.steps or pipe.defaults.get("steps") or 20
@@ -123,10 +132,10 @@ def schedule(body: ScheduleBody, desk: TheDesk) -> dict[str, Any]:
         plan = pipe.plan(asked)
         levels = plan.levels(steps)
     except ValueError as error:
-        raise Refused(str(error), param="sampler") from None
-    told = [{"i": i, **level_told(level)} for i, level in enumerate(levels)]
+        raise Refused(str(error), param="sampler", code="bad_value", text=str(error)) from None
+    every = [{"i": i, **level_told(level)} for i, level in enumerate(levels)]
     facts = {"sampler": plan.sampler, "grid": plan.grid, "steps": steps, "calls": plan.calls(steps)}
-    return {"model": pipe.name, **facts, "levels": told}
+    return {"model": pipe.name, **facts, "levels": every}
 
 
 def level_told(level: Level) -> dict[str, Any]:

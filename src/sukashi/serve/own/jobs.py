@@ -22,8 +22,23 @@ from sukashi.settings import Settings
 
 router = APIRouter(prefix="/api", tags=["jobs"])
 TheDesk = Annotated[Desk, Depends(desk_of)]
+GONE = ("there is no job of that id", 404)
+WORDS = 32  # that one job may ask the maps of
 _FIELDS = {name: {"default": value} for name, value in Settings().to_dict().items()}
 _MORE: dict[str, Any] = {name: {} for options in OPTIONS.values() for name in options}
+
+
+class ControlBody(BaseModel):
+    """A picture that steers: a control network of this machine by its name, and what it looks at."""
+
+    model_config = ConfigDict(extra="forbid")
+    model: str
+    picture: str = Field(description="data URL or base64")
+    scale: float | None = None
+    start: float | None = None
+    stop: float | None = None
+    guess: bool | None = None
+    fit: str | None = None
 
 
 class JobBody(BaseModel):
@@ -34,7 +49,8 @@ class JobBody(BaseModel):
     model: str | None = None
     picture: str | None = Field(None, description="data URL or base64")
     mask: str | None = Field(None, description="data URL or base64")
-    attention: bool = False
+    controls: list[ControlBody] | None = None
+    attention: bool | list[str] = Field(False, description="watch the run; words: events tell of these alone")
 
 
 def client_of(request: Request) -> str:
@@ -46,7 +62,7 @@ def found(desk: Desk, job: str) -> Job:
     """A job. Raises Refused (404)."""
     there = desk.store.find(job)
     if there is None:
-        raise Refused("there is no job of that id", 404, param="id")
+        raise Refused(*GONE, param="id", code="no_job")
     return there
 
 
@@ -58,12 +74,29 @@ def told(desk: Desk, job: Job) -> dict[str, Any]:
 @router.post("/jobs", status_code=202)
 def ask(body: JobBody, request: Request, desk: TheDesk) -> dict[str, Any]:
     """Ask for pictures. The job is kept before this answers."""
+    controls = body.controls or []
     given = {"picture": body.picture, "mask": body.mask}
+    given |= {f"control{n}": one.picture for n, one in enumerate(controls)}
     pixels = desk.config.limits.pixels
     inputs = {name: decoded(text, name, pixels) for name, text in given.items() if text}
-    who: dict[str, Any] = {"api": "jobs", "client": client_of(request), "attention": body.attention}
+    who: dict[str, Any] = {"api": "jobs", "client": client_of(request), "attention": attention_of(body)}
+    who["controls"] = [one.model_dump(exclude={"picture"}) for one in controls]
     job = desk.submit(body.model_extra or {}, task=body.task, model=body.model, inputs=inputs, **who)
     return told(desk, job)
+
+
+def attention_of(body: JobBody) -> bool | list[str]:
+    """What is to be watched. Raises Refused for a word that neither prompt has."""
+    if not isinstance(body.attention, list):
+        return body.attention
+    asked = body.model_extra or {}
+    texts = " ".join(str(asked.get(name) or "") for name in ("prompt", "negative_prompt")).casefold()
+    if len(body.attention) > WORDS:
+        raise Refused(f"attention names {len(body.attention)} words; at most {WORDS} are accepted", param="attention")
+    if missing := [word for word in body.attention if not word.strip() or word.casefold() not in texts]:
+        told = f"attention names {missing[0][:80]!r}, which is not in the prompt"
+        raise Refused(told, param="attention", code="not_in_prompt", word=missing[0][:80])
+    return [word.strip() for word in body.attention]
 
 
 @router.get("/jobs")
@@ -89,10 +122,16 @@ def one(job: str, desk: TheDesk) -> dict[str, Any]:
 
 
 @router.delete("/jobs/{job}")
-def cancel(job: str, desk: TheDesk) -> dict[str, Any]:
-    """Cancel a job; of one that is over nothing changes."""
-    found(desk, job)
-    return told(desk, desk.cancel(job))
+def cancel(job: str, desk: TheDesk, forget: bool = False) -> dict[str, Any]:
+    """Cancel a job; of one that is over nothing changes. With ``forget`` it is deleted with its pictures."""
+    there = found(desk, job)
+    try:
+        if forget:
+            desk.forget(job)
+            return {**there.told(), "state": "deleted", "images": []}
+        return told(desk, desk.cancel(job))
+    except KeyError:  # somebody else deleted it meanwhile
+        raise Refused(*GONE, param="id", code="no_job") from None
 
 
 @router.get("/jobs/{job}/images/{name}", response_class=FileResponse)
@@ -105,7 +144,10 @@ def image(job: str, name: str, desk: TheDesk) -> Response:
     if int(k) not in {drawn.k for drawn in there.images}:
         raise Refused(f"picture {int(k)} of this job is not there: it is {there.state}", 404)
     cache = {"Cache-Control": "private, max-age=31536000, immutable"}
-    return FileResponse(desk.store.files.picture(job, int(k)), media_type="image/png", headers=cache)
+    path = desk.store.files.picture(job, int(k))
+    if not path.is_file():
+        raise Refused(f"the file of picture {int(k)} is not there any more", 404, code="no_image")
+    return FileResponse(path, media_type="image/png", headers=cache)
 
 
 @router.get("/jobs/{job}/events", response_class=Response)
@@ -130,5 +172,8 @@ async def follow(desk: Desk, job: str, previews: str) -> AsyncIterator[bytes]:
             if live is not None and previews != "no":
                 data["preview"] = await run_in_threadpool(shown, live, event.moment, previews)
         if event.name == "done":
-            data = (await run_in_threadpool(desk.store.job, job)).told()
+            data = (await run_in_threadpool(found, desk, job)).told()
         yield sse.line(event.name, data)
+        if event.moment is not None and event.moment.words is not None:
+            place = {name: data[name] for name in ("i", "n", "k")}
+            yield sse.line("attention", {**place, **event.moment.words})

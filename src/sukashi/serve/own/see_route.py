@@ -45,4 +45,5 @@ async def watched(desk: Desk, job: Job, k: int) -> None:
     try:
         await asyncio.wrap_future(done)
     except (ValueError, ArithmeticError, OSError, RuntimeError, MemoryError, IndexError) as error:
-        raise Refused(f"the run cannot be watched: {sentence_of(error)}") from error
+        told = sentence_of(error)
+        raise Refused(f"the run cannot be watched: {told}", code="not_watched", text=told) from error

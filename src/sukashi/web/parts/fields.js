@@ -1,6 +1,7 @@
 // Fields of the form that know what an empty one means.
 
 import { html } from "../vendor/preact-htm.js";
+import { noted } from "../words.js";
 
 // The value of a setting as one reads it.
 export function text(value) {
@@ -14,6 +15,12 @@ export const Number = ({ id, label, value, auto, min, max, step = 1, onInput }) 
     <input id=${id} type="number" inputmode="decimal" ...${{ min, max, step, value }} placeholder=${auto ?? ""}
       onInput=${(event) => onInput(event.target.value)} />
   </div>
+`;
+
+export const Notes = ({ notes }) => notes?.length > 0 && html`
+  <ul class="notes">
+    ${notes.map(noted).map(({ text, lang }) => html`<li key=${text} lang=${lang}>${text}</li>`)}
+  </ul>
 `;
 
 // `options` are {name, label}; the first entry leaves the choice to the model.

@@ -7,7 +7,9 @@ import { busy } from "../runs.js";
 import { change, current, fail } from "../store.js";
 import { say } from "../words.js";
 import { fetched } from "./drop.js";
+import { Notes } from "./fields.js";
 import { Icon } from "./icons.js";
+import { Lit } from "./lit.js";
 import { Scene } from "./scene.js";
 
 export function Stage({ run, held }) {
@@ -19,7 +21,7 @@ export function Stage({ run, held }) {
         ${run?.state === "done"
           ? html`<${Hole} url=${api.picture(run.id, run.shown)} job=${run.job} />`
           : run?.preview
-            ? html`<${Hole} url=${run.preview} alt=${say("preview")} />`
+            ? html`<${Lit} url=${run.preview} lit=${run.lit} />`
             : html`<div class="hole"><${Scene} /><p class="empty">${say(busy(run) ? "empty_wait" : "empty")}</p></div>`}
       </div>
       ${busy(run) && html`<${Steps} run=${run} />`}
@@ -35,7 +37,7 @@ export const Hole = ({ url, job, alt }) => html`
 const Steps = ({ run }) => html`
   <div class="steps">
     <progress max=${run.n || 1} value=${run.i} aria-label=${say("progress")} />
-    <p class="line"><span>${place_of(run)}</span><span><kbd>Esc</kbd> ${say("cancels")}</span></p>
+    <p class="line"><span>${place_of(run)}</span><span class="keys"><kbd>Esc</kbd> ${say("cancels")}</span></p>
   </div>
 `;
 
@@ -61,7 +63,7 @@ function Caption({ run, held }) {
     <div class="caption">
       <p class="said">${settings.prompt || say("no_prompt")}</p>
       <${Facts} job=${job} k=${shown} />
-      ${job.notes?.length > 0 && html`<ul class="notes">${job.notes.map((note) => html`<li>${note}</li>`)}</ul>`}
+      <${Notes} notes=${job.notes} />
       <${Actions} run=${run} held=${held} />
     </div>
   `;

@@ -7,11 +7,11 @@ import { say } from "../words.js";
 
 const PAGE = 24;
 
-export function Pictures() {
+export function Pictures({ state }) {
   const [search, setSearch] = useState("");
   const [jobs, setJobs] = useState(null);
   const [next, setNext] = useState(null);
-  const [chosen, setChosen] = useState([]); // ids of up to two runs to compare
+  const [chosen, setChosen] = useState([]); // ids of marked runs: two can be compared, any number deleted
   const asked = useRef(0); // so that a late answer to an older question is dropped
   const load = async (before) => {
     const mine = ++asked.current;
@@ -28,8 +28,13 @@ export function Pictures() {
     const timer = setTimeout(load, search ? 200 : 0);
     return () => clearTimeout(timer);
   }, [search]);
-  const choose = (id) =>
-    setChosen(chosen.includes(id) ? chosen.filter((each) => each !== id) : [...chosen, id].slice(-2));
+  const choose = (id) => setChosen(chosen.includes(id) ? chosen.filter((each) => each !== id) : [...chosen, id]);
+  const forget = async () => {
+    if (!confirm(say("forget_sure"))) return;
+    await Promise.all(chosen.map(api.forget)).catch(fail);
+    setJobs((had) => had.filter((job) => !chosen.includes(job.id)));
+    setChosen([]);
+  };
   return html`
     <div class="search">
       <label>${say("search")}
@@ -39,7 +44,10 @@ export function Pictures() {
       ${chosen.length === 2
         ? html`<a class="button" href=${`#/compare/${chosen.join("/")}`}>${say("compare_chosen")}</a>`
         : html`<p class="note">${say("compare_choose")}</p>`}
+      ${chosen.length > 0 && html`
+        <button type="button" class="button" title=${say("forget_title")} onClick=${forget}>${say("forget")}</button>`}
     </div>
+    <${Kept} keep=${state.about?.keep} />
     ${jobs?.length === 0 && html`<p class="note">${say(search ? "none_found" : "none_yet")}</p>`}
     <ul class="album">
       ${jobs?.map((job) => html`
@@ -53,6 +61,15 @@ export function Pictures() {
   `;
 }
 
+// What the owner of the server lets go.
+function Kept({ keep }) {
+  const told = [
+    keep?.jobs && say("keep_jobs", { n: keep.jobs }),
+    keep?.bytes && say("keep_bytes", { n: Number((keep.bytes / 1e9).toPrecision(3)) }),
+  ].filter(Boolean);
+  return told.length > 0 && html`<p class="note">${told.join(" ")}</p>`;
+}
+
 function Card({ job, chosen, onChoose }) {
   const { id, settings } = job;
   const prompt = settings.prompt || say("no_prompt");
@@ -60,6 +77,6 @@ function Card({ job, chosen, onChoose }) {
     <a class="hole" href=${`#/run/${id}`} aria-label=${say("open_run", { prompt })}>
       <img src=${api.picture(id)} alt=${prompt} loading="lazy" /></a>
     <p title=${prompt}>${prompt}</p>
-    <label><input type="checkbox" checked=${chosen} onChange=${() => onChoose(id)} />${say("compare")}</label>
+    <label><input type="checkbox" checked=${chosen} onChange=${() => onChoose(id)} />${say("mark")}</label>
   `;
 }

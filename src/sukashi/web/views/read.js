@@ -5,7 +5,7 @@ import * as api from "../api.js";
 import { begun_from, form_from, known_model, settings_of, write } from "../form.js";
 import { Difference } from "../parts/difference.js";
 import { Drop, picture_of } from "../parts/drop.js";
-import { text } from "../parts/fields.js";
+import { Notes, text } from "../parts/fields.js";
 import { Hole } from "../parts/stage.js";
 import { begin, busy } from "../runs.js";
 import { change, current, fail } from "../store.js";
@@ -41,7 +41,7 @@ function Found({ read, run, about }) {
   const [waiting, setWaiting] = useState(false);
   const settings = told?.settings;
   const form = settings && form_from(settings, { ...told, about });
-  const alone = !told?.task || ALONE.includes(told.task);
+  const alone = (!told?.task || ALONE.includes(told.task)) && !settings?.controls?.length;
   const use = () => {
     change({ form });
     location.hash = "#/";
@@ -65,7 +65,7 @@ function Found({ read, run, about }) {
       <div>
         <h2>${say(!told ? "waiting" : settings ? "read_found" : "read_nothing", { tool: told?.tool ?? "" })}</h2>
         ${settings && html`<${Table} values=${{ model: told.model, ...settings }} />`}
-        ${told?.notes?.length > 0 && html`<ul class="notes">${told.notes.map((note) => html`<li>${note}</li>`)}</ul>`}
+        <${Notes} notes=${told?.notes} />
         ${told && html`
           <div class="actions">
             ${settings && html`<button type="button" class="button" onClick=${use}>${say("read_use")}</button>`}

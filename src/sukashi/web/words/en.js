@@ -1,5 +1,5 @@
 export default {
-  views: "Views", draw: "Draw", pictures: "Pictures", read: "Read", compare: "Compare", close: "Close",
+  views: "Views", draw: "Draw", pictures: "Pictures", read: "Read", close: "Close",
   look_auto: "Light or dark: as the system", look_light: "Light", look_dark: "Dark",
   words: "What is asked for", prompt: "Prompt", prompt_hint: "a girl with glasses eating pizza",
   negative: "Negative prompt", negative_hint: "what should not be there",
@@ -36,7 +36,7 @@ export default {
   compare_these: "Compare the two",
   through: "See through", through_hint: "Every step, every word and every block that made this picture. It is drawn once more to be watched.",
   through_open: "Open it up", through_close: "Close it", through_wait: "Drawing it once more, and watching …",
-  search: "Search prompts", search_hint: "glasses", compare_chosen: "Compare the two", compare_choose: "Mark two pictures to compare them.",
+  search: "Search prompts", search_hint: "glasses", compare_chosen: "Compare the two", compare_choose: "Mark two pictures to compare them.", mark: "Mark",
   none_found: "No picture was asked for in these words.", none_yet: "Nothing was drawn yet.", more: "Older ones",
   open_run: "Open: {prompt}",
   compare_title: "Two runs", same_noise: "Both began from the same noise, seed {n}.", other_noise: "They began from different noise.",
@@ -47,5 +47,10 @@ export default {
   read_nothing: "Nothing in it says how it was made", read_use: "Use these settings", read_replay: "Draw it again and compare",
   read_not_alone: "It was made from another picture ({task}), which is not in it: it cannot be drawn again from this file alone.",
   read_again: "As it was, and drawn again", drop_here: "Let go anywhere to read this picture",
+  no_answer: "The server does not answer: is it still running?", odd_answer: "The server answered {status}.",
+  ended: "The server ended the connection.",
+  lit: "Words", lit_hint: "Choose a word to see where it is looked for.", lit_word: "{word}: {share} % of the attention",
+  forget: "Delete", forget_sure: "Delete the marked pictures? They cannot be brought back.", forget_title: "Delete the marked pictures for good",
+  keep_jobs: "The newest {n} runs are kept; older ones are deleted.", keep_bytes: "The newest {n} GB are kept; older runs are deleted.",
   said_began: "Drawing.", said_done: "The picture is done.", said_failed: "It failed.", said_cancelled: "Cancelled.",
 };

@@ -1,5 +1,5 @@
 export default {
-  views: "画面", draw: "描く", pictures: "作品", read: "読み取る", compare: "比べる", close: "閉じる",
+  views: "画面", draw: "描く", pictures: "作品", read: "読み取る", close: "閉じる",
   look_auto: "明るさはシステムに合わせる", look_light: "明るい表示", look_dark: "暗い表示",
   words: "描くことば", prompt: "プロンプト", prompt_hint: "a girl with glasses eating pizza",
   negative: "ネガティブプロンプト", negative_hint: "描いてほしくないもの",
@@ -36,7 +36,7 @@ export default {
   compare_these: "二枚を比べる",
   through: "透かして見る", through_hint: "この画像を作ったすべてのステップ、ことば、ブロックを見ます。観察しながらもう一度描きます。",
   through_open: "開いて見る", through_close: "閉じる", through_wait: "観察しながら、もう一度描いています…",
-  search: "プロンプトを探す", search_hint: "glasses", compare_chosen: "二枚を比べる", compare_choose: "二枚に印を付けると比べられます。",
+  search: "プロンプトを探す", search_hint: "glasses", compare_chosen: "二枚を比べる", compare_choose: "二枚に印を付けると比べられます。", mark: "印",
   none_found: "そのことばで描かれた画像はありません。", none_yet: "まだ何も描かれていません。", more: "さらに古いもの",
   open_run: "開く：{prompt}",
   compare_title: "二つの結果", same_noise: "どちらも同じノイズ（シード {n}）から始まりました。", other_noise: "始まりのノイズは異なります。",
@@ -47,5 +47,10 @@ export default {
   read_nothing: "作り方は書かれていません", read_use: "この設定を使う", read_replay: "もう一度描いて比べる",
   read_not_alone: "ほかの画像から作られていますが（{task}）、元の画像は含まれていないため、このファイルだけでは描き直せません。",
   read_again: "元の画像と、描き直した画像", drop_here: "どこで放しても画像を読み取ります",
+  no_answer: "サーバーが応答しません。動いているか確かめてください。", odd_answer: "サーバーの応答は {status} でした。",
+  ended: "サーバーが接続を閉じました。",
+  lit: "ことば", lit_hint: "ことばを選ぶと、画像のどこを見ているかが分かります。", lit_word: "{word}：注意の {share} %",
+  forget: "削除", forget_sure: "印を付けた画像を削除しますか。元には戻せません。", forget_title: "印を付けた画像を完全に削除します",
+  keep_jobs: "新しいほうから {n} 回分を残し、古いものは削除されます。", keep_bytes: "新しいほうから {n} GB 分を残し、古いものは削除されます。",
   said_began: "描いています。", said_done: "画像ができました。", said_failed: "失敗しました。", said_cancelled: "中止しました。",
 };

@@ -1,0 +1,47 @@
+// What the server says when it refuses or fails, by the code of the error; {names} are the values that come with it.
+
+// Notes of runs that come up often, as they are in English. Others are shown as they come.
+export const notes = [
+  [/^kirie does not know: (.+)$/, "kirie が知らないことば：$1"],
+  [/^weights \((.+?)\): (.+)$/, "ことばの重み（$1）：$2"],
+  [/^picture (\d+) was broken off after step (\d+)$/, "$1 枚目はステップ $2 で止められました"],
+  [/^runs (\d+) of (\d+) steps \(strength ([\d.]+)\)$/, "$2 ステップのうち $1 ステップを実行しました（度合い $3）"],
+  [/^drawn as one of (\d+) rows .*$/, "$1 枚分をまとめて計算しました。単独で描いた場合とは最後の桁が異なります"],
+  [/^the control picture was .* from (\S+ x \S+) to (\S+ x \S+)$/, "制御用の画像を $1 から $2 に合わせました"],
+  [/^the picture is (\S+ x \S+): drawn at (\S+ x \S+), in multiples of (\d+)$/, "$1 の画像を、$3 の倍数の $2 で描きました"],
+  [/^the mask marks nothing: .*$/, "マスクに塗られた部分がないため、画像は元のままです"],
+  [/^there is no mask: .*$/, "マスクがないため、画像の透明な部分を描き直しました"],
+];
+
+export default {
+  queue_full: "サーバーの待ち行列がいっぱいです。{waiting} 枚待っていて、{most} 枚までです。少し待ってからお試しください。",
+  share_full: "あなたの分の待ち行列がいっぱいです。{waiting} 枚待っていて、{most} 枚までです。",
+  unknown_field: "「{field}」という設定はありません。",
+  bad_value: "受け付けられない値があります（{text}）",
+  bad_size: "このモデルでは描けない大きさです（{text}）",
+  seed_range: "シードは 0 から 2 の 64 乗 - 1 までの整数です。",
+  needs_picture: "{task} には元の画像が必要です。",
+  no_lora: "「{name}」という LoRA はありません。あるもの：{known}",
+  no_embedding: "「{name}」という埋め込みはありません。あるもの：{known}",
+  no_control: "「{name}」という ControlNet はありません。あるもの：{known}",
+  bad_control: "ControlNet の指定に受け付けられない値があります（{text}）",
+  too_many_steps: "ステップ数 {value} は多すぎます。このサーバーでは {most} までです。",
+  too_many_count: "枚数 {value} は多すぎます。このサーバーでは一度に {most} 枚までです。",
+  too_many_pixels: "{width} × {height} は大きすぎます。このサーバーでは {most} 画素までです。",
+  prompt_too_long: "プロンプトが長すぎます。{most} 文字までです。",
+  address: "画像はアドレスではなく、ファイルそのものを送ってください。",
+  not_a_picture: "読み取れる画像ではありません（PNG、JPEG、WebP など）。",
+  damaged_picture: "画像が壊れています。",
+  picture_too_large: "{width} × {height} の画像は大きすぎます。{most} 画素までです。",
+  request_too_large: "送られたデータが大きすぎます。",
+  no_credentials: "名前とパスワード、またはキーが必要です。",
+  model_not_found: "「{name}」というモデルはありません。あるもの：{known}",
+  not_loaded: "モデル {name} を読み込めません（{text}）",
+  not_watched: "この画像の作り方を観察できません（{text}）",
+  not_in_prompt: "「{word}」はプロンプトにありません。",
+  no_job: "その結果はありません。",
+  no_image: "その画像のファイルはもうありません。",
+  too_long: "一枚に {seconds} 秒を超えたため、{n} ステップ中 {i} で止めました。",
+  out_of_memory: "メモリーが足りません。小さい画像なら描けるかもしれません。",
+  failed: "描けませんでした（{text}）",
+};
