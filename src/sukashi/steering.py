@@ -14,7 +14,10 @@ from sukashi.adapters.use import acts_of
 from sukashi.beginning import Guide
 from sukashi.diffusion.denoiser import Conditioning, embed_guidance, guided
 from sukashi.diffusion.types import Denoise, Level
+from sukashi.fast.deepcache import deep_cached
+from sukashi.fast.tgate import closing, gating
 from sukashi.guidance.asked import steered_as
+from sukashi.nets.unet import UNet
 from sukashi.precision import guarded
 from sukashi.settings import Settings
 
@@ -41,7 +44,8 @@ def steered_denoiser(
     """
     call: Callable[..., Tensor] = lambda net, *inputs, **named: pipe.quick(net)(*inputs, **named)  # noqa: E731
     guard = partial(guarded, call=call, name="U-Net", notes=notes)
-    unet, around, empty, negative = guard(pipe.unet), guard, None, None
+    net = shortened(pipe.unet, settings, notes)
+    unet, around, empty, negative = guard(net), guard, None, None
     held = (settings.negative_start, settings.negative_stop, settings.negative_scale)
     if settings.guide or held != (0, None, None) or script:
         if unwanted is None:
@@ -49,9 +53,11 @@ def steered_denoiser(
         empty = silence(pipe, unwanted, settings)
         negative = unwanted if settings.negative_prompt is not None else None
     if pipe.uses or settings.controls:
-        acts = acts_of(pipe.uses, settings, levels, notes)
+        acts = acts_of(pipe.uses, settings, levels, notes, pipe.quick)
         around = partial(steered, guard=guard, acts=acts)
-        unet, wanted = around(pipe.unet), tell(wanted, acts, wanted=True)
+        unet, wanted = around(net), tell(wanted, acts, wanted=True)
+        if settings.tgate is not None and any(act.tokens for act in acts):
+            raise ValueError("tgate does not go with an image prompt: both work on the attention to the prompt")
         unwanted = unwanted and tell(unwanted, acts, wanted=False)
         empty, negative = (one and tell(one, acts, wanted=False) for one in (empty, negative))
         as_wanted, as_unwanted = (partial(tell, acts=acts, wanted=which) for which in (True, False))
@@ -62,16 +68,34 @@ def steered_denoiser(
         wanted, unwanted = replace(wanted, guidance=told), None
         script = [one.mapped(partial(replace, guidance=told), lambda given: given) for one in script]
     predicts = pipe.published.schedule.predicts
+    if settings.tgate is not None:
+        if guide or empty is not None:
+            raise ValueError("tgate goes with plain guidance alone: no guide, window, AND, [a:b:3] or task that guides")
+        close = closing(settings.tgate, levels, notes)
+        return gating(net, around, predicts, wanted, unwanted, guidance, settings.rescale, close)
     if empty is not None:
         if guide:
             raise ValueError("this task has guidance of its own; neither windows, guide, AND nor [a:b:3]")
         said = settings.negative_prompt is not None
         stretches = [(one.lowest, one.wanted, one.unwanted if said else None) for one in script]
         stretches = stretches or [(0.0, [(wanted, 1.0)], negative)]
-        return steered_as(settings, pipe.unet, around, pipe.plan(settings), levels, stretches, empty)
+        return steered_as(settings, net, around, pipe.plan(settings), levels, stretches, empty)
     if guide and unwanted is not None:
         return guide(unet, predicts, wanted, unwanted, guidance)
-    return guided(unet, predicts, wanted, unwanted, guidance, settings.rescale)
+    how = (predicts, wanted, unwanted, guidance, settings.rescale)
+    plain = guided(unet, *how)
+    return plain if around is not guard else pipe.whole_step(net, plain, how)
+
+
+def shortened(net: UNet, settings: Settings, notes: list[str]) -> UNet:
+    """The U-Net itself, or with DeepCache where the settings ask for it; ``notes`` says so."""
+    if settings.deepcache is None:
+        return net
+    every, branch = (*settings.deepcache, 0)[:2] if isinstance(settings.deepcache, list) else (settings.deepcache, 0)
+    note = f"deepcache: the whole U-Net every {every} calls, an approximation"
+    if every > 1 and note not in notes:
+        notes.append(note)
+    return deep_cached(net, every, branch)
 
 
 def silence(pipe: Pipeline, given: Conditioning, settings: Settings) -> Conditioning:

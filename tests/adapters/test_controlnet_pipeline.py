@@ -12,7 +12,8 @@ import torch
 from control_models import randomised
 from PIL import Image
 
-from sukashi.compat import ControlNetModel, StableDiffusionControlNetPipeline
+import sukashi.compat
+from sukashi.compat import ControlNetModel
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is the oracle here")
 PROMPT = "a painting of a squirrel"
@@ -32,14 +33,16 @@ def model(shared_data: Path) -> Path:
 @pytest.fixture(scope="module")
 def nets(tmp_path_factory: pytest.TempPathFactory, model: Path) -> list[Path]:
     """Two random ControlNets for the tiny model."""
+    return [random_net(model, tmp_path_factory.mktemp("net") / str(seed), seed) for seed in (3, 4)]
+
+
+def random_net(model: Path, folder: Path, seed: int) -> Path:
+    """The folder of a random ControlNet for a model."""
     unet = diffusers.UNet2DConditionModel.from_pretrained(model, subfolder="unet")
     hint = (8, 12, 16, 20)[: len(diffusers.AutoencoderKL.load_config(model, subfolder="vae")["block_out_channels"])]
-    folders = []
-    for seed in (3, 4):
-        net = diffusers.ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=hint)
-        folders.append(tmp_path_factory.mktemp("net") / str(seed))
-        randomised(net, seed).save_pretrained(folders[-1])
-    return folders
+    net = diffusers.ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=hint)
+    randomised(net, seed).save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -48,21 +51,24 @@ def picture() -> Image.Image:
     return Image.fromarray(values)
 
 
-def theirs(model: Path, nets: list[Path]) -> Any:
+KIND = "StableDiffusionControlNetPipeline"
+
+
+def theirs(model: Path, nets: list[Path], kind: str = KIND, **parts: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         loaded = [diffusers.ControlNetModel.from_pretrained(folder) for folder in nets]
-        pipe = diffusers.StableDiffusionControlNetPipeline.from_pretrained(
-            model, controlnet=loaded if len(loaded) > 1 else loaded[0], safety_checker=None
-        )
+        given = {"controlnet": loaded if len(loaded) > 1 else loaded[0]} | parts
+        pipe = getattr(diffusers, kind).from_pretrained(model, **given)
     pipe.scheduler = diffusers.DDIMScheduler.from_config(pipe.scheduler.config)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
 
-def ours(model: Path, nets: list[Path]) -> Any:
+def ours(model: Path, nets: list[Path], kind: str = KIND) -> Any:
     loaded = [ControlNetModel.from_pretrained(folder) for folder in nets]
-    pipe = StableDiffusionControlNetPipeline.from_pretrained(model, controlnet=loaded if len(loaded) > 1 else loaded[0])
+    given = {"controlnet": loaded if len(loaded) > 1 else loaded[0]}
+    pipe = getattr(sukashi.compat, kind).from_pretrained(model, **given)
     pipe.scheduler = diffusers.DDIMScheduler.from_config(pipe.scheduler.config)
     return pipe
 
@@ -77,7 +83,7 @@ def drawn(pipe: Any, image: Any, **options: Any) -> torch.Tensor:
 
 @pytest.mark.parametrize("case", CASES)
 def test_latents_are_those_of_diffusers(case: str, model: Path, nets: list[Path], picture: Image.Image) -> None:
-    reference = drawn(theirs(model, nets[:1]), picture, **CASES[case])
+    reference = drawn(theirs(model, nets[:1], safety_checker=None), picture, **CASES[case])
     mine = drawn(ours(model, nets[:1]), picture, **CASES[case])
     assert mine.shape == reference.shape
     assert (mine - reference).abs().max() <= 1e-4
@@ -89,8 +95,17 @@ def test_latents_are_those_of_diffusers(case: str, model: Path, nets: list[Path]
 def test_two_controlnets_are_summed(model: Path, nets: list[Path], picture: Image.Image) -> None:
     two = dict(controlnet_conditioning_scale=[0.7, 0.4], control_guidance_end=[1.0, 0.5])
     other = picture.transpose(Image.Transpose.ROTATE_180)
-    reference = drawn(theirs(model, nets), [picture, other], **two)
+    reference = drawn(theirs(model, nets, safety_checker=None), [picture, other], **two)
     assert (drawn(ours(model, nets), [picture, other], **two) - reference).abs().max() <= 1e-4
+
+
+@pytest.mark.parametrize("case", ["scale and window", "guess"])
+def test_sdxl(case: str, shared_data: Path, tmp_path: Path, picture: Image.Image) -> None:
+    model = shared_data / "6_references/tiny_pipelines/models/tiny-sdxl"
+    nets, kind = [random_net(model, tmp_path, 3)], "StableDiffusionXLControlNetPipeline"
+    reference = drawn(theirs(model, nets, kind, add_watermarker=False), picture, **CASES[case])
+    mine = drawn(ours(model, nets, kind), picture, **CASES[case])
+    assert mine.shape == reference.shape and (mine - reference).abs().max() <= 1e-4
 
 
 def test_what_cannot_be_drawn_is_said(model: Path, nets: list[Path], picture: Image.Image) -> None:

@@ -12,6 +12,7 @@ import torch
 from ip_models import published
 from PIL import Image
 
+from sukashi.adapters.ip.image_prompt import cross_attentions
 from sukashi.compat import StableDiffusionPipeline
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is the oracle here")
@@ -78,10 +79,31 @@ def test_latents_are_those_of_diffusers(model: Path, folder: Path) -> None:
         drawn(mine)
     with pytest.raises(ValueError, match="2 scales for 1 IP-Adapters"):
         mine.set_ip_adapter_scale([1.0, 0.5])
-    with pytest.raises(TypeError, match="scales by block are not supported"):
-        mine.set_ip_adapter_scale({"up": 1.0})
+    for wrong, said in (
+        ({"side": 1.0}, "no scales for 'side'; accepted: down, mid, up"),
+        ({"up": {"block_9": 1.0}}, "up has no cross-attention in 'block_9'; it has some in block_"),
+        ({"up": [1.0, 2.0, 3.0, 4.0, 5.0]}, "5 scales for up block_"),
+        ({"down": "much"}, "is 'much'; a number, or a list"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            mine.set_ip_adapter_scale(wrong)
     mine.unload_ip_adapter()
     assert torch.equal(drawn(mine), before)
+
+
+def test_scales_by_block(model: Path, folder: Path) -> None:
+    mine, other = ours(model), theirs(model, folder)
+    for pipe, more in ((mine, {}), (other, {"low_cpu_mem_usage": False})):
+        pipe.load_ip_adapter(folder, subfolder="models", weight_name="ip-adapter_plain.safetensors", **more)
+    blocks = [name.split(".")[1] for name in cross_attentions(mine.unet.net) if name.startswith("up")]
+    first, count = f"block_{blocks[0]}", blocks.count(blocks[0])
+    seen = []
+    for scale in ({"up": {first: [0.2, 1.5, 0.0][:count]}}, {"down": 0.7, "mid": 0.4}):
+        for pipe in (mine, other):
+            pipe.set_ip_adapter_scale(scale)
+        seen.append(drawn(mine, ip_adapter_image=picture(5)))
+        assert (seen[-1] - drawn(other, ip_adapter_image=picture(5))).abs().max() <= 1e-4
+    assert (seen[0] - seen[1]).abs().max() > 1e-3
 
 
 def test_several_adapters_each_with_its_picture(model: Path, folder: Path) -> None:

@@ -65,8 +65,8 @@ def tell(given: Conditioning, acts: Sequence[Act], *, wanted: bool) -> Condition
     images = [act.tokens[0 if wanted else 1].expand(count, -1, -1) for act in acts if act.tokens]
     if images:
         given = replace(given, context=torch.cat([given.context, *[i.to(given.context) for i in images]], dim=1))
-    if any(act.wanted_only for act in acts):
-        given = replace(given, acted_on=torch.full((count,), wanted, device=given.context.device))
+    if acts:  # in main memory, so that nobody has to wait for a GPU to know it
+        given = replace(given, acted_on=torch.full((count,), wanted))
     return given
 
 
@@ -79,13 +79,15 @@ def steered(net: UNet, guard: Callable[[nn.Module], UNetLike], acts: Sequence[Ac
     behind = sum(act.tokens[0].shape[1] for act in acts if act.tokens)  # tokens in the context that are no words
     made: dict[tuple[bool, ...], UNetLike] = {}
 
-    def call(x: Tensor, t: Tensor, context: Tensor, *, acted_on: Tensor | None = None, **more: Any) -> Tensor:
-        step = t[0].item()
+    def call(
+        x: Tensor, t: Tensor, context: Tensor, *, acted_on: Tensor | None = None, step: float | None = None, **more: Any
+    ) -> Tensor:
+        step = (t[0] if step is None else torch.tensor(step)).item()
         now = {id(act): act.window.holds(step) for act in acts}
         others = tuple(now[id(act)] for act in acts if act.rebuild)
         if others not in made:
             made[others] = guard(rebuilt(net, acts, now))
-        words = context[:, : context.shape[1] - behind]
+        words = context[:, : context.shape[1] - behind] if behind else context  # itself: what is read of it is kept
         found = []
         for act in acts:
             if act.residuals and now[id(act)]:
@@ -113,6 +115,7 @@ def on_rows(
     """Residuals of a batch, or of the rows (B,) that are true and zeros elsewhere."""
     if rows is None:
         return residuals(x, t, words, more)
-    part = {key: value[rows] if isinstance(value, Tensor) else value for key, value in more.items()}
-    own = residuals(x[rows], t[rows], words[rows], part)
-    return [r.new_zeros(len(x), *r.shape[1:]).index_copy_(0, rows.nonzero()[:, 0], r) for r in own]
+    which = rows.nonzero()[:, 0].to(x.device, non_blocking=True)
+    part = {key: value[which] if isinstance(value, Tensor) else value for key, value in more.items()}
+    own = residuals(x[which], t[which], words[which], part)
+    return [r.new_zeros(len(x), *r.shape[1:]).index_copy_(0, which, r) for r in own]

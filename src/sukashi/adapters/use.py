@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,10 +81,18 @@ class Use:
             **own,
         }
 
-    def act(self, size: tuple[int, int], levels: Sequence[Level], notes: list[str], running: list[str]) -> Act:
+    def act(
+        self,
+        size: tuple[int, int],
+        levels: Sequence[Level],
+        notes: list[str],
+        running: list[str],
+        quick: Callable[[Any], Any] = lambda net: net,
+    ) -> Act:
         """What it does in a run over ``levels`` that draws (width, height) pixels.
 
-        ``notes`` says what was done to the picture, ``running`` what happens while drawing.
+        ``notes`` says what was done to the picture, ``running`` what happens while drawing; ``quick`` gives what is run
+        in the place of a network.
         """
         inside = window(self.start, self.stop, levels)
         if inside.until == -math.inf:
@@ -97,7 +105,7 @@ class Use:
         if isinstance(adapter.net, ControlNet):
             config = adapter.net.config
             picture = hint(self.picture, width, height, channels=config.picture_channels, fit=self.fit, notes=notes)
-            told: dict[str, Any] = {"name": f"ControlNet {adapter.source}", "notes": running}
+            told: dict[str, Any] = {"name": f"ControlNet {adapter.source}", "notes": running, "quick": quick}
             return controlnet_act(adapter.net, picture, self.scale, inside, guess=self.guess, **told)
         whole = [-(-side // adapter.net.config.factor) * adapter.net.config.factor for side in size]  # rounded up
         channels = adapter.net.config.picture_channels
@@ -140,7 +148,13 @@ def place_of(unet: UNet) -> dict[str, Any]:
     return {"dtype": weight.dtype, "device": weight.device}
 
 
-def acts_of(uses: Sequence[Use], asked: Settings, levels: Sequence[Level], notes: list[str]) -> list[Act]:
+def acts_of(
+    uses: Sequence[Use],
+    asked: Settings,
+    levels: Sequence[Level],
+    notes: list[str],
+    quick: Callable[[Any], Any] = lambda net: net,
+) -> list[Act]:
     """What ``uses`` do in a run; what there is to say of their pictures goes to ``notes``, once.
 
     Raises ValueError where the settings speak of adapters that are not among ``uses``.
@@ -154,7 +168,7 @@ def acts_of(uses: Sequence[Use], asked: Settings, levels: Sequence[Level], notes
         raise ValueError("guide nag does not go with an image prompt: both work inside the attention to the prompt")
     said: list[str] = []
     width, height, _, _ = asked.numbers()
-    acts = [use.act((width, height), levels, said, notes) for use in uses]
+    acts = [use.act((width, height), levels, said, notes, quick) for use in uses]
     notes += [note for note in dict.fromkeys(said) if note not in notes]
     return acts
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -24,22 +24,25 @@ def controlnet_act(
     guess: bool = False,
     name: str = "ControlNet",
     notes: list[str] | None = None,
+    quick: Callable[[Any], Any] = lambda net: net,
 ) -> Act:
     """A ControlNet that looks at ``picture`` (1 or B, 3, H, W) in [0, 1]; B is the number of pictures drawn.
 
     In guess mode (sec. 4.3 of the paper) it acts on the prompt alone, not on the negative one, and its residuals count
     the less the finer they are. One that averages its residuals (shuffle) acts on the prompt alone always.
     Where it overflows it is computed again in float32, once and for all; ``notes`` then says so of ``name``.
+    ``quick`` gives what is run in the place of a network.
     """
     weight = net.conv_in.weight
     picture = picture.to(weight)
-    call = guarded(net, ask_net, name, [] if notes is None else notes)
+    said = [] if notes is None else notes
+    call = guarded(net, lambda net, *inputs, **named: ask_net(quick(net), *inputs, **named), name, said)
 
     def residuals(x: Tensor, t: Tensor, context: Tensor, more: Mapping[str, Any]) -> list[Tensor]:
         latent = x[:, : net.config.in_channels]  # an inpainting U-Net is told more
         rows = picture.repeat(len(x) // len(picture), 1, 1, 1)
-        said = {key: more[key].to(weight) for key in ("pooled", "sizes") if more.get(key) is not None}
-        found = call(latent, t, context.to(weight), rows, **said)
+        told = {key: more[key].to(weight) for key in ("pooled", "sizes") if more.get(key) is not None}
+        found = call(latent, t, context.to(weight), rows, **told)
         return scaled(found, scale, guess=guess, pooled=net.config.pooled_residuals)
 
     return Act(window=window, residuals=residuals, wanted_only=guess or net.config.pooled_residuals)

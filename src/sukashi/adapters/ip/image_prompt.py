@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sukashi.adapters.fetching import adapter_path, encoder_of_hub
 from sukashi.adapters.ip.read import AdapterNets, read_adapter, read_vision
+from sukashi.adapters.ip.scales import Scales, scales_of
 from sukashi.adapters.steering import Act, Window
 from sukashi.nets import ip_adapter
 from sukashi.nets.clip_vision import CLIPVision
@@ -62,8 +63,11 @@ class IPAdapter:
         with torch.no_grad():
             return self.tokens(clip_picture(picture, self.vision.config.size).to(weight))
 
-    def act(self, tokens: tuple[Tensor, Tensor], scale: float, window: Window) -> Act:
-        """The adapter in a run: ``scale`` is how much the picture counts beside the text (1: as in training)."""
+    def act(self, tokens: tuple[Tensor, Tensor], scale: Scales, window: Window) -> Act:
+        """The adapter in a run: ``scale`` is how much the picture counts beside the text (1: as in training).
+
+        A mapping says it block by block (``scales_of``).
+        """
 
         def rebuild(unet: UNet, acts: bool) -> UNet:
             return with_image_prompt(unet, self.nets, tokens[0].shape[1], scale if acts else 0.0)
@@ -91,11 +95,12 @@ def cross_attentions(unet: UNet) -> dict[str, TransformerBlock]:
     return {name: found[name] for part in order for name in found if name.startswith(part)}
 
 
-def with_image_prompt(unet: UNet, nets: AdapterNets, tokens: int, scale: float) -> UNet:
+def with_image_prompt(unet: UNet, nets: AdapterNets, tokens: int, scale: Scales) -> UNet:
     """A copy of the U-Net that also attends to the last ``tokens`` tokens of its context; it shares all weights."""
-    new = {}
-    for (name, block), layers in zip(cross_attentions(unet).items(), nets.ip_adapter.values(), strict=True):
-        image = ip_adapter.Image(layers, tokens, scale)  # type: ignore[arg-type]  # a ModuleDict holds any module
+    new, blocks = {}, cross_attentions(unet)
+    scales = scales_of(blocks, scale)
+    for (name, block), layers in zip(blocks.items(), nets.ip_adapter.values(), strict=True):
+        image = ip_adapter.Image(layers, tokens, scales[name])  # type: ignore[arg-type]  # a ModuleDict holds any module
         attention, images = block.attn2, [image]
         if isinstance(attention, ImageAttention):  # another adapter is there already
             attention, images = attention.text, [*attention.images, image]

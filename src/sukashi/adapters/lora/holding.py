@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from sukashi.adapters.lora.apply import Use, open_lora, with_loras
+from sukashi.adapters.lora.few import few_steps
 from sukashi.adapters.lora.find import fetch_lora
 from sukashi.adapters.lora.match import LoraReport
 from sukashi.adapters.words import with_words
@@ -46,6 +47,7 @@ class LoraHolder:
         ``source`` is a file, a folder, a name in the known folders (``sukashi models`` lists them) or a hub id.
         ``weight`` is for the U-Net and, where ``text`` is None, for the text encoders too; ``rank`` takes only the
         first so many ranks. ``merge`` gives the changed layers weights of their own instead of computing on the fly.
+        Of files for few steps (LCM, Lightning, Hyper-SD, TCD) the sampler becomes the default: ``adapters.lora.few``.
         ``strict=False`` leaves out tensors that find no layer. Words that come with the file are added.
 
         Raises ValueError saying which family the file is for, or naming the tensors that do not fit.
@@ -55,8 +57,10 @@ class LoraHolder:
         lora = open_lora(fetch_lora(source, offline=offline), self._parts(), strict=strict)
         twin = self._over(with_loras(self._parts(), [Use(lora, weight, text, rank)], merge=merge))
         record = [str(source), weight, weight if text is None else text, *([] if rank is None else [rank])]
-        twin.loras = (*self.loras, lora.report)
+        few = few_steps(str(source))
+        twin.loras = (*self.loras, replace(lora.report, few=str(few)) if few else lora.report)
         twin.defaults = {**self.defaults, "loras": [*(self.defaults.get("loras") or []), record]}
+        twin.defaults |= few.settings if few else {}
         return twin
 
     def with_loras(self: P, records: Sequence[Sequence[Any]]) -> P:

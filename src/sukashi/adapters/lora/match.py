@@ -57,6 +57,7 @@ class LoraReport(AsText):
     alphas: tuple[float, ...]  # none where the file has no alpha: the scale is then 1
     unmatched: tuple[str, ...] = ()  # names of tensors that found no layer and were left out
     words: tuple[str, ...] = ()
+    few: str = ""  # of a few-step LoRA: how it is sampled
 
     def __str__(self) -> str:
         parts = ", ".join(f"{part} {count}" for part, count in self.matched.items())
@@ -65,6 +66,7 @@ class LoraReport(AsText):
         facts += [f"alpha {numbers(self.alphas)}"] if self.alphas else ["no alpha (scale 1)"]
         facts += [f"{len(self.unmatched)} tensors left out ({first_few(self.unmatched)})"] if self.unmatched else []
         facts += [f"brings the words {', '.join(self.words)}"] if self.words else []
+        facts += [self.few] if self.few else []
         kinds = " and ".join(self.kinds) + (f" ({' and '.join(self.layouts)} names)" if self.layouts else "")
         return f"{self.source}: {kinds} for {self.base or 'an unknown family'}: {', '.join(facts)}"
 
