@@ -10,11 +10,9 @@ from typing import Any
 import torch
 
 from sukashi import kirie
-from sukashi.fast.remembered import Remembered
-from sukashi.fast.twin import Quick
+from sukashi.fast.quickening import check, quicken, without_overflow
 from sukashi.pipeline import Pipeline
 from sukashi.places import words as embeddings_there
-from sukashi.text import encode_text
 from sukashi.weights.hub import FACTS
 from sukashi.weights.load import load_parts
 from sukashi.weights.parts import Parts
@@ -38,12 +36,17 @@ def load(
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
     fast: bool = True,
+    compile: bool = False,
+    fp8: bool = False,
+    offload: bool = False,
     **options: Any,
 ) -> Pipeline:
     """Load a model: "kirie" (shipped inside the package), a folder, a single file, or a hub id.
 
     ``device`` None takes the best there is, ``dtype`` None what is usual there (``usual_dtype``). ``fast`` False
-    computes as ``nets/`` reads, with torch's documented functions alone (see ``sukashi.fast``). ``options`` go to
+    computes as ``nets/`` reads, with torch's documented functions alone (see ``sukashi.fast``). ``compile`` puts the
+    networks through torch.compile; ``fp8`` computes linear layers of the U-Net in float8, which is not exact, on GPUs
+    that have it; ``offload`` keeps networks in main memory until they are used (docs/gpu.md). ``options`` go to
     ``sukashi.weights.load.load_parts``: variant, offline, prediction_type, vae, vocabulary. What was found, and on
     what evidence, is in ``pipe.parts.report``. Raises CheckpointError or ConfigError with the names that do not fit,
     FileNotFoundError for what is not there.
@@ -52,13 +55,18 @@ def load(
     ours = str(model) == "kirie"
     source = kirie.path() if ours else model
     dtype = dtype or usual_dtype(device)
-    parts = load_parts(source, device=device, dtype=dtype, **options)
+    chosen = {"compile": compile, "fp8": fp8, "offload": offload}
+    if any(chosen.values()) and not fast:
+        raise ValueError(f"{' and '.join(k for k, v in chosen.items() if v)} cannot be had with fast=False")
+    check(device, dtype, **chosen)
+    parts = load_parts(source, device="cpu" if offload else device, dtype=dtype, **options)
+    parts = without_overflow(parts, device) if fast else parts
     words: dict[str, Any] = {"unknown_words": kirie.unknown_words} if ours else {}
-    how = record(device, dtype, options) | ({} if fast else {"fast": "off"})
+    how = record(device, dtype, {**options, **chosen}) | ({} if fast else {"fast": "off"})
     pipe = Pipeline(parts, defaults(parts), name=str(model), loading=how, **words)
     pipe.words = embeddings_there()
     if fast:
-        pipe.quick, pipe.encode_text = Quick(), Remembered(encode_text)
+        quicken(pipe, device, **chosen)
     return pipe
 
 

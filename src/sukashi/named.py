@@ -41,7 +41,16 @@ def run_with_named(pipe: Pipeline, prompts: Sequence[str], asked: Settings, opti
     kept: dict[str, Any] = {name: with_given.defaults.get(name) for name in own}
     requests = [replace(r, prompt=prompt, **kept) for r, prompt in zip(run.requests, prompts, strict=True)]
     run.notes.extend(str(report) for report in whole.loras[len(pipe.loras) :])
+    run.notes.extend(learned(pipe, whole, {name: path for path, name in words}))
     return replace(run, requests=requests)
+
+
+def learned(pipe: Pipeline, whole: Pipeline, paths: Mapping[str, str]) -> list[str]:
+    """What is to be said of the words that ``whole`` has beside those of ``pipe``; ``paths`` has their files."""
+    known, added = (one.parts.tokenizers[0].added for one in (pipe, whole))
+    new = {name: len(ids) for name, ids in added.items() if name not in known}
+    counts = {name: "1 vector" if count == 1 else f"{count} vectors" for name, count in new.items()}
+    return [f"the word {n!r}: {said}" + (f" of {paths[n]}" if n in paths else "") for n, said in counts.items()]
 
 
 def missing(wanted: Sequence[Any] | None, there: Sequence[Any] | None) -> list[Any]:

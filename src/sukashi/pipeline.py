@@ -60,7 +60,8 @@ class Pipeline(Holder, LoraHolder):
         self.unet, self.vae = parts.unet, parts.vae
         self.published = resolve(parts.scheduler.get("_class_name", "ddim"), None, parts.scheduler)
         self.defaults = dict(defaults)
-        self.quick: Callable[[Any], Any] = lambda net: net  # what runs in the place of a network: ``fast.twin.Quick``
+        self.quick: Callable[[Any], Any] = lambda net: net  # what runs in the place of a network: ``fast.quickening``
+        self.whole_step: Callable[..., Denoise] = lambda net, denoise, how: denoise  # may be one graph: ``fast.graphs``
         self.encode_text, self.unknown_words = encode_text, unknown_words  # the first may remember: fast.remembered
         self.wraps = False  # whether pictures continue on the other side: ``seamless.around``
         self.size_numbers = parts.family.size_numbers
@@ -223,13 +224,8 @@ class Pipeline(Holder, LoraHolder):
 
     def plain(self, prompt: str | Sequence[str], asked: Settings) -> bool:
         """Whether a run is words as they stand, noise and the U-Net; ``sukashi.elaborate`` does all others."""
-        if (
-            asked.steers
-            or self.uses
-            or self.words
-            or self.size_numbers
-            or not isinstance(asked.negative_prompt, str | None)
-        ):
+        held = self.uses or self.words or self.size_numbers
+        if asked.steers or held or not isinstance(asked.negative_prompt, str | None):
             return False
         texts = [*([prompt] if isinstance(prompt, str) else prompt), asked.negative_prompt or ""]
         if asked.emphasis != "none" and SYNTAX.search("\n".join(texts)):
@@ -267,7 +263,8 @@ class Pipeline(Holder, LoraHolder):
         if width := self.unet.config.guidance_dim:  # an LCM is told the scale and needs no second branch
             told = embed_guidance(guidance, width, len(wanted.context)).to(wanted.context)
             wanted, unwanted = replace(wanted, guidance=told), None
-        return guided(unet, self.published.schedule.predicts, wanted, unwanted, guidance, settings.rescale)
+        how = (self.published.schedule.predicts, wanted, unwanted, guidance, settings.rescale)
+        return self.whole_step(self.unet, guided(unet, *how), how)
 
     def finish(self, run: Run, x: Tensor, start: float) -> Result:
         """Clean latents (B, C, h, w) -> pictures, with the facts of their run; ``start`` is when it began."""

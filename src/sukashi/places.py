@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +116,14 @@ def words() -> dict[str, Path]:
         return {}
 
 
-def weights_in(folder: Path, depth: int = 0) -> Iterator[Path]:
-    """The weight files of a folder and its subfolders, in the order of their names."""
+def weights_in(folder: Path, whole: Callable[[Path], bool] = lambda _: False, depth: int = 0) -> Iterator[Path]:
+    """The weight files of a folder and its subfolders, in the order of their names.
+
+    A folder that is ``whole`` is given as it is, and not searched.
+    """
+    if whole(folder):
+        yield folder
+        return
     try:
         entries = sorted(folder.iterdir())
     except OSError:
@@ -126,7 +132,7 @@ def weights_in(folder: Path, depth: int = 0) -> Iterator[Path]:
         if entry.suffix.lower() in (*SAFE, *PICKLES) and entry.is_file():
             yield entry
         elif entry.is_dir() and depth < DEEP and not entry.name.startswith("."):
-            yield from weights_in(entry, depth + 1)
+            yield from weights_in(entry, whole, depth + 1)
 
 
 def find(kind: str, name: str, folders: Sequence[Path] | None = None) -> Path:

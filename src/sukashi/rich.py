@@ -17,6 +17,7 @@ SHOWN = 256  # pixels on the longer side of a picture
 MOST = 12  # pictures, or rows, before the rest is only counted
 LOSSLESS = 64  # pixels; what is no larger is kept exactly
 QUALITY = 80  # of WebP
+CELLS = 96  # pixels, about, on the longer side of a latent
 
 
 class AsText:
@@ -68,6 +69,31 @@ class AsTokens:
         ]
         cut = [f"cut off: {self.cut}"] if self.cut else []
         return table(("place", "piece", "id", "weight", "norm"), rows, most=len(rows)) + lines(cut)
+
+
+class AsStep:
+    """A ``Step``: the levels it went between, and its latents, one square a cell; of a batch the first picture."""
+
+    __slots__ = ()
+
+    def _repr_html_(self: Any) -> str:
+        (x0, eps, parts), now, to = self.prediction, self.now, self.to
+        latents = {f"x at t = {now.t:g}": self.x, "x0": x0, "eps": eps, **parts, f"x at t = {to.t:g}": self.x_next}
+        sizes = [f"{name}, {float(z[0].float().square().mean().sqrt()):.3f}" for name, z in latents.items()]
+        rows = [(name, f"{at.t:g}", f"{at.alpha:.4f}", f"{at.sigma:.4f}") for name, at in (("from", now), ("to", to))]
+        said = "channels 1 to 3 as red, green and blue, grey is 0; the numbers are root mean squares"
+        others = [f"picture 1 of {len(self.x)}"] if len(self.x) > 1 else []
+        shown = gallery(zip([cells(z[0]) for z in latents.values()], sizes, strict=True), CELLS)
+        return table(("", "t", "alpha", "sigma"), rows) + shown + lines([*others, said])
+
+
+def cells(latent: Any) -> Image.Image:
+    """The first channels of a latent (C, h, w), from -3 to 3, as a picture with squares for cells."""
+    values = (latent[:3] if len(latent) >= 3 else latent[:1].expand(3, -1, -1)).float() / 6 + 0.5
+    array = (values.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    times = max(1, CELLS // max(array.shape[:2]))
+    picture = Image.fromarray(array)
+    return picture.resize((times * picture.width, times * picture.height), Image.Resampling.NEAREST)
 
 
 def gallery(pictures: Iterable[tuple[Image.Image, str]], side: int = SHOWN) -> str:

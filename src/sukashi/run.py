@@ -12,10 +12,14 @@ from torch import Tensor, no_grad
 
 from sukashi.diffusion.types import Level, Step
 from sukashi.precision import NumericalError
-from sukashi.rich import AsPictures, AsRun
+from sukashi.rich import AsPictures, AsRun, AsStep
 from sukashi.settings import Settings
 
 TEXT_TO_IMAGE = "text-to-image"
+
+
+class ShownStep(AsStep, Step):
+    """A ``Step`` that a notebook can show."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +55,7 @@ class Run(AsRun):
                 return
             except NumericalError as error:
                 raise NumericalError(f"step {i} of {len(self)} (t = {self.levels[i - 1].t:g}): {error}") from error
-            yield step
+            yield ShownStep(*step)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from sukashi.guides import check_steering
-from sukashi.records import check_controls, check_embeddings, check_loras
+from sukashi.records import check_lists, check_shortcuts
 
 EMPHASES = ("a1111", "no-norm", "comfy", "ignore", "none")  # see ``sukashi.prompts.emphasis``
 
@@ -56,6 +56,8 @@ class Settings:
     seamless: str = ""  # axes along which the picture continues on its other side: "x", "y" or "xy"
     variation_seed: int | None = None  # towards whose noise the first noise is turned; None: none
     variation: float = 0.0  # how far, 0..1
+    deepcache: int | list[int] | None = None  # the whole U-Net every so many calls; [every, branch]: fast.deepcache
+    tgate: float | str | None = None  # the prompt is heard until then: a whole number of steps or a moment; fast.tgate
 
     def __post_init__(self) -> None:
         lowest = {"width": 1, "height": 1, "steps": 1, "count": 1, "clip_skip": 1, "seed": 0, "variation_seed": 0}
@@ -79,12 +81,10 @@ class Settings:
             raise ValueError(f"truncate is {self.truncate!r}; true or false is accepted")
         if self.guidance is not None and not 0 <= self.guidance < 1000:
             raise ValueError(f"guidance is {self.guidance!r}; a number in 0..1000 is accepted")
-        if self.controls is not None:
-            check_controls(self.controls)
-        if self.loras is not None:
-            check_loras(self.loras)
-        if self.embeddings is not None:
-            check_embeddings(self.embeddings)
+        if (self.loras, self.embeddings, self.controls) != (None, None, None):
+            check_lists(self.loras, self.embeddings, self.controls)
+        if (self.deepcache, self.tgate) != (None, None):
+            check_shortcuts(self.deepcache, self.tgate)
         held = (self.negative_start, self.negative_stop, self.negative_outside, self.negative_scale)
         if self.guide or held != (0.0, None, "empty", None):
             check_steering(self.guide, self.rescale, *held)

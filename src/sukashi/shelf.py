@@ -12,7 +12,7 @@ from sukashi import kirie
 from sukashi.adapters.lora.find import lora_hash
 from sukashi.adapters.lora.match import BASES, base_of
 from sukashi.adapters.lora.read import content, read_lora
-from sukashi.places import DEEP, PICKLES, SAFE, places, trees
+from sukashi.places import PICKLES, SAFE, places, trees, weights_in
 from sukashi.weights.components import weight_files
 from sukashi.weights.embeddings import FAMILIES, family_of, read_embedding
 from sukashi.weights.errors import CheckpointError
@@ -33,6 +33,7 @@ SHORT = {  # kinds of file as the list calls them; of all others nothing can be 
     "an upscaler": "upscaler",
     "a text encoder": "text encoder",
 }
+KINDS = ("folder", "single file", *SHORT.values())
 CACHED = ("learned_embeds.bin", "pytorch_lora_weights.bin")  # the pickles that are worth opening in the cache
 
 
@@ -98,20 +99,13 @@ def in_tree(folder: Path) -> Iterator[Found]:
         yield from in_folder(place)
 
 
-def in_folder(folder: Path, depth: int = 0) -> Iterator[Found]:
+def in_folder(folder: Path) -> Iterator[Found]:
     """What is in a folder and its subfolders; a model's own folders are not searched."""
-    if is_model_folder(folder):
-        yield folder_found(folder, str(folder), str(folder.parent))
-        return
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError:
-        return  # not ours to read
-    for entry in entries:
-        if entry.suffix.lower() in (*SAFE, *PICKLES) and entry.is_file():
-            yield file_found(entry, str(entry), str(folder))
-        elif entry.is_dir() and depth < DEEP and not entry.name.startswith("."):
-            yield from in_folder(entry, depth + 1)
+    for path in weights_in(folder, is_model_folder):
+        if path.is_dir():
+            yield folder_found(path, str(path), str(path.parent))
+        else:
+            yield file_found(path, str(path), str(path.parent))
 
 
 def folder_found(folder: Path, name: str, where: str) -> Found:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,6 +42,8 @@ OWN = {  # settings of ours that no other tool writes
     "Negative outside": "negative_outside",
     "Negative scale": "negative_scale",
     "Guide": "guide",
+    "DeepCache": "deepcache",
+    "T-GATE": "tgate",
 }
 
 
@@ -80,6 +84,9 @@ def translate(recipe: Recipe) -> Translation:
     if recipe.tool == "sukashi":
         settings |= {OWN[key]: raw.pop(key) for key in OWN if key in raw}
         settings["negative_scale"] = number(settings.get("negative_scale"))
+        for name in ("deepcache", "tgate"):  # [3, 1], 10 and 0.4 are JSON, "step 10" is not
+            with contextlib.suppress(ValueError):
+                settings[name] = json.loads(settings.get(name) or "null")
     lost += unhonoured(recipe, raw)
     record = {
         "task": "text-to-image",

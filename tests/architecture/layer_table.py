@@ -53,6 +53,7 @@ LIBRARIES: dict[str, set[str]] = {
     "metadata": {"PIL"},
     "kirie": {"numpy", "PIL"},
     "prompts": {"torch", "lark"},
+    "fast.triton_norm": {"torch", "triton"},
     "weights.hub": {"huggingface_hub"},
     "tasks.depth": {"torch", "numpy", "PIL", "transformers"},
     "places": {"yaml"},

@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 from markdown_links import ROOT, blocks, fixed, named, pages, wrong_links
 
+from sukashi.cli.parser import parse
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CODE = list(blocks(README))
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+SHELLS = ("", "bash", "sh", "console", "shell")
 SCRIPTS = {
     "sukashi": [sys.executable, "-c", "import sys; from sukashi.cli import main; sys.exit(main())"],
     "python": [sys.executable],
@@ -58,9 +61,10 @@ def run(arguments: list[str], folder: Path) -> None:
     assert done.returncode == 0, f"{shlex.join(arguments)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
 
 
+@pytest.mark.slow
 def test_commands_of_the_readme_run(desk: Path) -> None:
     for block in CODE:
-        if block.language in ("bash", "sh", "console", "shell") and not block.reason:
+        if block.language in SHELLS and not block.reason:
             for command in block.code.replace("\\\n", " ").splitlines():
                 if arguments := typed(command.removeprefix("$ ")):
                     run(arguments, desk)
@@ -71,6 +75,17 @@ def test_python_of_the_readme_runs(desk: Path) -> None:
     code = "\n".join(b.code for b in CODE if b.language == "python" and not b.reason)
     if code:
         run([sys.executable, "-c", code], desk)
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_commands_of_the_pages_can_be_read(page: Path) -> None:
+    """Verbs and options exist; nothing is run."""
+    for block in blocks(page.read_text(encoding="utf-8")):
+        lines = block.code.replace("\\\n", " ").splitlines() if block.language in SHELLS else []
+        for line in [line.removeprefix("$ ") for line in lines]:
+            words = shlex.split(line, comments=True) if line.startswith("sukashi ") else []
+            if words and "--help" not in words:
+                assert len(getattr(parse(words[1:]), "words", [])) <= 1, f"{line}: more than one prompt"
 
 
 def test_what_is_not_run_says_why() -> None:

@@ -29,6 +29,11 @@ def test_half_precision_and_json(sukashi, model: Path) -> None:
     assert 0.45 < sizes[1] / sizes[0] < 0.6
 
 
+def test_the_model_inside_the_package(sukashi) -> None:
+    ended = sukashi("convert", "kirie", "kirie.safetensors")
+    assert ended.code == 0 and "sd2-v, predicts v_prediction" in ended.out and Path("kirie.safetensors").is_file()
+
+
 def test_what_cannot_be_converted(sukashi, model: Path) -> None:
     Path("here").mkdir()
     for words, code, said in (

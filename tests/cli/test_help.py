@@ -87,6 +87,9 @@ def test_nothing_is_a_question(sukashi) -> None:
         (["models", "nope"], "nope: no such folder"),
         (["convert", "a"], "the following arguments are required: DST"),
         (["replay", "a.png", "b.png"], "'b.png' is one word too many"),
+        (["train"], "sukashi train wants one of scratch, "),
+        (["samplers", "dpm"], "sukashi samplers takes no words; 'dpm' is one"),
+        (["tokens", "a cat", "--nearest", "-1"], "--nearest is -1; 0 and more is accepted"),
     ],
 )
 def test_what_cannot_be_used_is_one_sentence_and_code_2(sukashi, words: list[str], said: str) -> None:

@@ -38,7 +38,7 @@ def test_sample(sukashi, tmp_path: Path) -> None:
 
 def test_misuse(sukashi, tmp_path: Path) -> None:
     for words, said in (
-        (["kirie"], "WHAT"),
+        (["kirie"], "wants one of"),
         (["kirie", "sheet", "-o", str(tmp_path / "x.gif")], ".png"),
         (["kirie", "sheet", "-o", str(tmp_path / "x.png"), "--rows", "0"], "at least 1"),
         (["kirie", "eval", "--prompts", "1"], "at least 2 prompts"),

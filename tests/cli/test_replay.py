@@ -16,7 +16,7 @@ from sukashi.metadata.picture import save_picture
     [
         "",
         "--sampler dpmpp_2m_sde --grid karras --rng nv -n ugly --rescale 0.3",
-        "-W 40 -H 56 --clip-skip 2 --sampler ddim --eta 0.5",
+        "-W 40 -H 56 --clip-skip 2 --sampler ddim --eta 0.5 --deepcache 2 --tgate 0.5",
     ],
 )
 @pytest.mark.parametrize("name", ["a.png", "a.webp"])

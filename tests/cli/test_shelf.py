@@ -94,7 +94,8 @@ def test_the_command_lists_them(sukashi, tree: Path, cache: Path, model: Path) -
     assert "2 other files there" in out and "flux" not in out
     assert "ink\n  a model with a context of width 64, LoRA" in out
     assert "is a Flux model" in sukashi("models", tree, "-v").out
-    assert sukashi("models", tree, "--kind", "LoRA").out.startswith("ink\n")
+    assert sukashi("models", tree, "--kind", "lora").out.startswith("ink\n")
+    assert "--kind is 'lara'; accepted: folder, single file, LoRA" in sukashi("models", tree, "--kind", "lara").err
     listed = [json.loads(line) for line in sukashi("models", tree, "--json").out.splitlines()]
     assert len(listed) == 11 and {entry["family"] for entry in listed} >= {None, "Stable Diffusion XL"}
 

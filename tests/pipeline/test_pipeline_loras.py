@@ -116,6 +116,7 @@ def test_words_by_settings_and_by_their_files_names(pipe: Pipeline, folder: Path
         assert torch.equal(result.latents, expected)
         record = json.loads(json.dumps(result.record()))
         assert torch.equal(tasks.replay(record, pipe).latents, expected)
+    assert by_settings.notes[-1] == "the word 'w0rd': 2 vectors" and by_name.notes[-1].endswith(f"2 vectors of {path}")
     assert by_settings.requests[0].embeddings == [[str(path), "w0rd"]] and by_name.requests[0].embeddings is None
     unknown = pipe("a embedding:nowhere")  # stays text
     assert unknown.requests[0].prompt == "a embedding:nowhere"
@@ -134,7 +135,8 @@ def test_words_by_the_names_of_their_files(pipe: Pipeline, tmp_path: Path, monke
     assert set(places.words()) == {"w0rd", "large"}
     expected, plain = latents(pipe.with_embedding(path, token="w0rd"), "a W0rd"), latents(pipe, "a w0rd2 large")
     pipe.words = places.words()
-    assert torch.equal(latents(pipe, "a W0rd"), expected)
+    assert torch.equal((found := pipe("a W0rd", seed=1, steps=2)).latents, expected)
+    assert found.notes[-1] == f"the word 'w0rd': 2 vectors of {path}"
     assert torch.equal(latents(pipe, "a w0rd2 large"), plain)  # no word of its own, and one for another family
     monkeypatch.setenv("SUKASHI_FOLDERS", "/nowhere")
     assert places.words() == {}

@@ -6,8 +6,11 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from sukashi.pipeline import Pipeline
 from sukashi.prompts.table import tokens
+from sukashi.rich import cells
 from sukashi.watch.recording import Recording
 
 HOSTILE = "<script>alert(1)</script> & \"x\" 'y'"
@@ -41,6 +44,24 @@ def test_a_run_that_has_not_begun(kirie: Pipeline) -> None:
         "div", "br", "table", "thead", "tbody", "tr", "th", "td",
     }  # fmt: skip
     assert html.count("<tr>") == 1 + 13 and f"<td>{last.alpha:.4f}</td><td>{last.sigma:.4f}</td></tr></tbody>" in html
+
+
+def test_a_step(watched: Recording) -> None:
+    step = watched.steps[1]
+    html = step._repr_html_()
+    assert re.findall(r"<figcaption[^>]*>([^<]*), [\d.]+<", html) == [
+        f"x at t = {step.now.t:g}", "x0", "eps", *step.prediction.parts, f"x at t = {step.to.t:g}",
+    ]  # fmt: skip
+    assert f">x0, {step.prediction.x0.square().mean() ** 0.5:.3f}<" in html and len(html) < 30_000
+    assert "picture 1 of" not in html and f"<td>{step.now.sigma:.4f}</td></tr><tr><td>to</td>" in html
+
+
+def test_the_cells_of_a_latent() -> None:
+    latent = torch.zeros(4, 2, 3)
+    latent[0, 1, 2], latent[2, 0, 0] = 3, -9
+    picture = cells(latent)
+    assert picture.size == (96, 64) and picture.getpixel((0, 63)) == (128, 128, 128)
+    assert picture.getpixel((95, 63)) == (255, 128, 128) and picture.getpixel((0, 0)) == (128, 128, 0)
 
 
 def test_tokens(kirie: Pipeline) -> None:

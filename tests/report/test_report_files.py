@@ -163,6 +163,20 @@ def command(
     return run
 
 
+def test_a_picture_to_begin_from(command: Callable[..., tuple[int, str, str]]) -> None:
+    Image.new("RGB", (64, 64), "red").save("red.png")
+    Image.new("L", (64, 64), "white").save("white.png")
+    code, out, err = command("-i", "red.png", "--strength", "0.5", "--compare", "strength=1", "--no-attention")
+    assert code == 0 and "runs 1 of 2 steps" in out and "runs 2 of 2 steps" in out, err
+    data = json.loads(Read(Path("report.html").read_text()).scripts[0])
+    assert data["view"]["task"] == "image-to-image" and len(data["view"]["steps"]) == 1
+    assert len(data["compare"]["steps"]) == 2
+    code, out, err = command("-i", "red.png", "--mask", "white.png", "--no-attention", "-o", "m.html")
+    assert code == 0 and '"task":"inpaint"' in Path("m.html").read_text(), err
+    code, out, err = command("-i", "red.png", "--strength", "0", "-o", "0.html")
+    assert code != 0 and "there is nothing to see: runs 0 of 2 steps" in err and not Path("0.html").exists()
+
+
 def test_the_command(command: Callable[..., tuple[int, str, str]]) -> None:
     code, out, err = command("-o", "r.html", "--npz", "r.npz", "--gif", "r.gif", "--compare", "guidance=1")
     assert code == 0, err
@@ -180,6 +194,9 @@ def test_the_command(command: Callable[..., tuple[int, str, str]]) -> None:
     [
         (["-o", "r.txt"], "-o is r.txt; a name that ends in .html or .htm is accepted"),
         (["--compare", "width=32"], "are those of the first"),
+        (["--mask", "m.png"], "--mask goes with a picture to begin from"),
+        (["--compare", "strength=1"], "unknown setting 'strength'"),
+        (["--compare", "sampler=nonsense"], "unknown sampler 'nonsense'"),
         (["--compare", "gidance=1"], "unknown setting 'gidance'"),
         (["-b", "2"], "a page explains one picture; 2 were asked for"),
         (["--gif", "a.gif", "--previews", "none"], "leaves nothing to film"),

@@ -75,6 +75,8 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     assert main(["show", "unet", "--depth", "1"]) == 0
     printed = capsys.readouterr().out
     assert "down_blocks.0   DownStage" in printed and "nets/unet.py:" in printed
+    made = blocks_of_family("sd1", size=512, depth=0)[0]
+    assert made.made == 2 * 4 * 64 * 64 * 4 and "128.0 KiB" in table([made])
     assert main(["show", "vae", "--json", "--depth", "1"]) == 0
     assert json.loads(capsys.readouterr().out)["blocks"][0]["name"] == "encoder"
     for words, message in (

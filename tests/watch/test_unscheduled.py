@@ -71,7 +71,7 @@ def test_equal_angles_give_the_picture_back(steps: int, within: float) -> None:
 
 
 def test_on_kirie_equal_angles_are_nearest_to_ddim() -> None:
-    found = unscheduled(sukashi.load("kirie", device="cpu"), "a cat", steps=12, seeds=(1,), ratios=(1.0, SLIDES))
+    found = unscheduled(sukashi.load("kirie", device="cpu"), "a cat", steps=24, seeds=(1,), ratios=(1.0, SLIDES))
     near = {row["way"]: row["PSNR to DDIM"] for row in found.rows[:-1]}
     assert max(near, key=lambda way: near[way]) == "equal angles"
     assert [row["about"] for row in found.rows[1:3]] == ["derived", "the slides'"]

@@ -11,14 +11,16 @@ from sukashi.cli.exits import OK, Misuse, Unloadable, named
 
 def run(args: argparse.Namespace) -> int:
     """Load, write, and say what was found and written."""
+    from sukashi import kirie
     from sukashi.weights.convert import convert
 
     target = Path(args.target).expanduser()
     if target.exists() and not args.overwrite:
         raise FileExistsError(f"{target} exists; --overwrite replaces it")
+    source = kirie.path() if args.source == "kirie" else args.source
     options = {"variant": args.variant, "vocabulary": args.vocabulary, "prediction_type": args.prediction}
     try:
-        done = convert(args.source, target, dtype=args.dtype, overwrite=args.overwrite, offline=args.offline, **options)
+        done = convert(source, target, dtype=args.dtype, overwrite=args.overwrite, offline=args.offline, **options)
     except ValueError as error:
         if str(error).startswith(str(target)):  # what is wrong is the target
             raise Misuse(str(error)) from error

@@ -43,6 +43,9 @@ def run(args: argparse.Namespace) -> int:
             free = f", {bytes_as_text(memory)} free" if memory else ""
             print(f"\n{name}: {device_name(name)}{free}", flush=True)
             print("".join(f"  fast, {dtype}: {', '.join(said)}\n" for dtype, said in quick.items()), end="", flush=True)
+        facts["devices"][name] |= (found_there := kernels(name))
+        if not args.json:
+            print("".join(f"  {what}: {said}\n" for what, said in spoken(found_there)), end="", flush=True)
         checks = list(doctor.examine(name))
         findings += checks
         if not args.json:
@@ -110,6 +113,28 @@ def techniques(name: str) -> dict[str, list[str]]:
         tools = choose(torch.device(name), dtype)
         found[str(dtype)[6:]] = [*tools.names, *tools.notes]
     return found
+
+
+def kernels(name: str) -> dict[str, Any]:
+    """Of a GPU: which kernel attention takes for usual shapes, by measurement, and whether graphs can be recorded."""
+    import torch
+
+    from sukashi.fast import backends, graphs, ops
+
+    if not name.startswith("cuda"):
+        return {}
+    halves = (torch.float16, torch.bfloat16)
+    choices = {str(dtype)[6:]: backends.usual(torch.device(name), dtype) for dtype in halves}
+    float8 = ops.problem("float8 product", torch.bfloat16) or "works"
+    return {"attention": choices, "graphs": graphs.problem(name) or "work", "float8": float8}
+
+
+def spoken(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """The same as text for a person."""
+    choices = found.get("attention", {}).items()
+    lines = [(f"attention, {dtype}, {what}", said) for dtype, each in choices for what, said in each.items()]
+    words = (("graphs", "CUDA graphs"), ("float8", "float8"))
+    return [*lines, *[(word, found[key]) for key, word in words if key in found]]
 
 
 def version(package: str) -> str | None:

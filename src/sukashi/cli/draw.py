@@ -1,4 +1,4 @@
-"""``sukashi "a prompt"``: prompts to pictures, one after another, each on disk before the next begins."""
+"""``sukashi "a prompt"``: prompts to pictures, one after another, each written while the next is drawn."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import difflib
 import json
 import secrets
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +53,8 @@ GIVEN = (
     "guide",
     "loras",
     "embeddings",
+    "deepcache",
+    "tgate",
 )
 
 
@@ -66,13 +68,12 @@ def perform(args: argparse.Namespace, prompts: list[str], task: str, given: Mapp
 
     Whatever can be refused is refused before the model is loaded.
     """
-    if args.batch_count < 1:
-        raise Misuse(f"--batch-count is {args.batch_count}; at least 1 is accepted")
+    number, together = pictures_of(args)
     if args.json and args.quiet:
         raise Misuse("--json and --quiet exclude each other: --json prints nothing but JSON anyway")
     asked = Settings(**{name: getattr(args, name) for name in GIVEN})
     target = Target(args.output, overwrite=args.overwrite)
-    target.refuse(len(prompts) * args.batch_count)
+    target.refuse(len(prompts) * number)
     check_names(asked)
     adapters = asked_of(args)
 
@@ -82,22 +83,43 @@ def perform(args: argparse.Namespace, prompts: list[str], task: str, given: Mapp
     pipe, asked = with_named(load(args), asked), replace(asked, loras=None, embeddings=None)
     pipe = with_adapters(pipe, adapters)
     fingerprint = tasks.fingerprint(pipe)
-    total = len(prompts) * args.batch_count
-    for k, (prompt, seed) in enumerate(pairs(prompts, args), 1):
-        show = watched(f"{k} of {total}" if total > 1 else "drawing", quiet=args.quiet)
-        options = asked.to_dict() | {"prompt": prompt, "seed": seed}
+    total, size, said = len(prompts) * number, 1, list[str]()
+    if together:
+        from sukashi.fast.portions import at_once
+
+        size, note = at_once(pipe, asked.width or pipe.size[0], asked.height or pipe.size[1], number)
+        said = [note]
+    drawn = 0
+    for prompt, seed, count in batches(prompts, args.seed, number, size):
+        names = f"{drawn + 1} to {drawn + count}" if count > 1 else f"{drawn + 1}"
+        show = watched(f"{names} of {total}" if total > 1 else "drawing", quiet=args.quiet)
+        options = asked.to_dict() | {"prompt": prompt, "seed": seed, "count": count}
         result = getattr(tasks, task)(pipe, show=show, **options, **given)
-        (path,) = tasks.save(result, target, model_hash=fingerprint)
-        say(args, facts(pipe, result, path))
+        for k, path in enumerate(tasks.save(result, target, model_hash=fingerprint)):
+            say(args, facts(pipe, result, path, k, said))
+        drawn += count
     return OK
 
 
-def pairs(prompts: list[str], args: argparse.Namespace) -> Iterator[tuple[str, int]]:
-    """Each prompt with each seed: seed, seed + 1, ... from the given one for every prompt, else from a random one."""
+def pictures_of(args: argparse.Namespace) -> tuple[int, bool]:
+    """How many pictures of each prompt, and whether several at a time."""
+    if args.count is not None and args.batch_count != 1:
+        raise Misuse("--count and --batch-count exclude each other: both say how many pictures of each prompt")
+    number, name = (args.batch_count, "batch-count") if args.count is None else (args.count, "count")
+    if number < 1:
+        raise Misuse(f"--{name} is {number}; at least 1 is accepted")
+    return number, args.count is not None
+
+
+def batches(prompts: list[str], seed: int | None, number: int, size: int) -> Iterator[tuple[str, int, int]]:
+    """Each prompt with its seeds, ``size`` at a time: (prompt, first seed, how many).
+
+    Seeds are seed, seed + 1, ... from the given one for every prompt, else from a random one.
+    """
     for prompt in prompts:
-        first = secrets.randbelow(2**32) if args.seed is None or args.seed < 0 else args.seed
-        for k in range(args.batch_count):
-            yield prompt, first + k
+        first = secrets.randbelow(2**32) if seed is None or seed < 0 else seed
+        for k in range(0, number, size):
+            yield prompt, first + k, min(size, number - k)
 
 
 def prompts_of(args: argparse.Namespace) -> list[str]:
@@ -157,9 +179,11 @@ def say(args: argparse.Namespace, facts: dict[str, Any]) -> None:
         print(facts["path"] if args.quiet else account(facts), flush=True)
 
 
-def facts(pipe: Pipeline, result: Result, path: Path | None) -> dict[str, Any]:
-    """Everything there is to say of one picture, as JSON values."""
-    settings = result.requests[0]
+def facts(pipe: Pipeline, result: Result, path: Path | None, k: int = 0, said: Sequence[str] = ()) -> dict[str, Any]:
+    """Everything there is to say of picture k of a result, as JSON values; ``said`` goes before its notes."""
+    from sukashi.fast.portions import peaks
+
+    settings = result.requests[k]
     return {
         "path": None if path is None else str(path),
         "prompt": settings.prompt,
@@ -172,14 +196,15 @@ def facts(pipe: Pipeline, result: Result, path: Path | None) -> dict[str, Any]:
         "calls": result.calls,
         "guidance": settings.guidance,
         "seed": settings.seed,
-        "width": result.images[0].width,
-        "height": result.images[0].height,
-        "device": str(pipe.device),
+        "width": result.images[k].width,
+        "height": result.images[k].height,
+        "device": str(pipe.loading.get("device", pipe.device)),
         "dtype": str(pipe.dtype).removeprefix("torch."),
         "seconds": round(result.seconds, 3),
-        "notes": [*map(str, pipe.loras), *result.notes],
+        "peak_memory": peaks(),
+        "notes": [*map(str, pipe.loras), *said, *result.notes],
         "loading_notes": list(pipe.parts.report.notes),
-        "record": result.record(),
+        "record": result.record(k),
     }
 
 

@@ -23,6 +23,10 @@ def run(args: argparse.Namespace) -> int:
         from sukashi.cli.kirie_attention import run as attention
 
         return attention(args)
+    if args.deed == "approximations":
+        from sukashi.cli.kirie_approximations import run as approximations
+
+        return approximations(args)
     return deeds[args.deed](args)
 
 
@@ -136,7 +140,7 @@ def from_pictures(args: argparse.Namespace) -> int:
 
 
 def teach(args: argparse.Namespace) -> int:
-    """Teach kirie something new in every way, print the table, write it and the sheet of pictures."""
+    """Teach kirie new things in every way, print the tables, write them and the sheets of pictures."""
     from sukashi.lab.probe import load_probe
     from sukashi.lab.teaching.methods import METHODS
     from sukashi.lab.teaching.probe import load_concept_probe
@@ -144,25 +148,26 @@ def teach(args: argparse.Namespace) -> int:
     from sukashi.lab.teaching.run import run as measure
     from sukashi.loading import load
 
-    ways = tuple(args.methods or METHODS)
+    ways = tuple(args.methods or ())
     if unknown := set(ways) - set(METHODS):
         raise Misuse(f"unknown method {min(unknown)!r}; known: {', '.join(METHODS)}")
     if min(args.pictures, args.prompts, args.others) < 1:
         raise Misuse("--pictures, --prompts and --others from 1 on are accepted")
     drawing = (("steps", args.steps),) if args.steps else ()
-    plan = Plan(
-        concept=args.concept,
-        ways=ways,
-        pictures=args.pictures,
-        prompts=args.prompts,
-        others=args.others,
-        drawing=drawing,
-        steps=args.train_steps,
-        kept=args.kept,
-    )
-    out, eyes = Path(args.out), Eyes(load_probe(), load_concept_probe())
-    print(measure(load("kirie", device="cpu"), eyes, plan, out, say=tell))
-    print(f"{out / 'teaching.md'} and {out / 'teaching.png'}")
+    out, eyes, pipe = Path(args.out), Eyes(load_probe(), load_concept_probe()), load("kirie", device="cpu")
+    for concept in args.concepts:
+        plan = Plan(
+            concept=concept,
+            ways=ways,
+            pictures=args.pictures,
+            prompts=args.prompts,
+            others=args.others,
+            drawing=drawing,
+            steps=args.train_steps,
+            kept=args.kept,
+        )
+        print(measure(pipe, eyes, plan, out / concept, say=tell))
+        print(f"{out / concept / 'teaching.md'} and {out / concept / 'teaching.png'}")
     return OK
 
 

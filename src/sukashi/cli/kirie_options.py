@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from sukashi.cli.kirie_approximations import options as approximations
 from sukashi.cli.options import loading, real, whole
 
 
@@ -16,6 +17,7 @@ def kirie(parser: argparse.ArgumentParser) -> None:
     negatives(deeds.add_parser("negatives", help="what a negative prompt does, by when it holds", allow_abbrev=False))
     attention(deeds.add_parser("attention", help="do the maps of words lie on what they name?", allow_abbrev=False))
     from_pictures(deeds.add_parser("tasks", help="what inpainting and the like do to pictures", allow_abbrev=False))
+    approximations(deeds.add_parser("approximations", help="what computing less does to pictures", allow_abbrev=False))
     teach(deeds.add_parser("teach", help="teach it something new in every way, and measure", allow_abbrev=False))
     probe(deeds.add_parser("probe", help="train the probe that reads pictures", allow_abbrev=False))
 
@@ -87,14 +89,16 @@ def from_pictures(parser: argparse.ArgumentParser) -> None:
 
 def teach(parser: argparse.ArgumentParser) -> None:
     """Options of teach. Run again with the same folder, it goes on where it was."""
-    parser.add_argument("--concept", choices=("penguin", "waves"), default="penguin", help="default: penguin")
-    parser.add_argument("--methods", nargs="+", metavar="NAME", help="ti lora lora-prior dreambooth dreambooth-prior")
+    concepts = ("penguin", "king", "waves")
+    told = f"of {' '.join(concepts)} (default: all)"
+    parser.add_argument("--concepts", nargs="+", choices=concepts, default=concepts, metavar="NAME", help=told)
+    parser.add_argument("--methods", nargs="+", metavar="NAME", help="as dreambooth-lora (default: those that suit)")
     parser.add_argument("--pictures", type=whole, default=5, metavar="N", help="of the concept (default 5)")
-    parser.add_argument("--prompts", type=whole, default=40, metavar="N", help="new ones with it (default 40)")
-    parser.add_argument("--others", type=whole, default=60, metavar="N", help="prompts without it (default 60)")
+    parser.add_argument("--prompts", type=whole, default=24, metavar="N", help="new ones with it (default 24)")
+    parser.add_argument("--others", type=whole, default=24, metavar="N", help="prompts without it (default 24)")
     parser.add_argument("--steps", type=whole, metavar="N", help="of drawing (default: the model's)")
     parser.add_argument("--train-steps", type=whole, metavar="N", help="default: each method's own")
-    parser.add_argument("--kept", type=whole, metavar="N", help="pictures of prior preservation (default: 48)")
+    parser.add_argument("--kept", type=whole, metavar="N", help="pictures of prior preservation (default: 72)")
     parser.add_argument("--out", default="teach", metavar="FOLDER", help="for everything; again: go on (default teach)")
 
 

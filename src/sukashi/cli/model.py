@@ -42,6 +42,7 @@ def load(args: argparse.Namespace, recorded: Mapping[str, Any] | None = None) ->
 
         fast = not args.no_fast and recorded.get("fast") != "off"
         how = {"device": place, "dtype": dtype(args.dtype, recorded), "offline": args.offline, "fast": fast}
+        how |= {"compile": args.compile, "fp8": args.fp8, "offload": args.offload}
         pipe = load(args.model, **how, **(known | chosen))
     except OSError as error:  # HubError is one
         raise Unloadable(about(args.model, named(error))) from error
@@ -54,10 +55,6 @@ def load(args: argparse.Namespace, recorded: Mapping[str, Any] | None = None) ->
 
         if not keep_memory():
             print("note: --keep-memory does nothing: this system's allocator has no such setting", file=sys.stderr)
-    if args.deepcache is not None:
-        from sukashi.fast.deepcache import with_deepcache
-
-        pipe = with_deepcache(pipe, args.deepcache)
     report = pipe.parts.report
     if args.verbose:
         print(report, file=sys.stderr)

@@ -6,16 +6,19 @@ import argparse
 import json
 from typing import Any
 
-from sukashi.cli.exits import OK
+from sukashi.cli.exits import OK, Misuse
 
 
 def run(args: argparse.Namespace) -> int:
     """List the models; files that are none are counted, and named with -v."""
     from sukashi import shelf
 
-    others, total = 0, 0
+    kinds = {kind.lower(): kind for kind in shelf.KINDS}
+    if args.kind and args.kind.lower() not in kinds:
+        raise Misuse(f"--kind is {args.kind!r}; accepted: {', '.join(shelf.KINDS)}")
+    wanted, others, total = kinds.get((args.kind or "").lower()), 0, 0
     for found in shelf.look(args.folders):
-        if args.kind and found.kind != args.kind:
+        if wanted and found.kind != wanted:
             continue
         if not found.usable and found.kind == "single file" and not args.verbose and not args.json:
             others += 1
@@ -29,7 +32,8 @@ def run(args: argparse.Namespace) -> int:
     if others:
         print(f"{others} other file{'s' * (others > 1)} there: not models of a kind known here (-v says why)")
     if not total and not others and not args.json:
-        print("no models were found; give the folders to look in, or a hub id to load: sukashi -m ORG/NAME ...")
+        what = f"nothing of the kind {wanted!r} was" if wanted else "no models were"
+        print(f"{what} found; give the folders to look in, or a hub id to load: sukashi -m ORG/NAME ...")
     return OK
 
 

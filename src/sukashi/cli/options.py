@@ -63,6 +63,9 @@ def asking(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="pictures of each prompt, with seed, seed+1, ...",
     )
+    what.add_argument(
+        "--count", type=whole, metavar="N", help="the same, as many at a time as there is memory for (and said)"
+    )
     how = parser.add_argument_group("how (default: what suits the model)")
     how.add_argument("--steps", type=whole, metavar="N", help="steps of the sampler")
     how.add_argument("--cfg-scale", "--guidance", type=real, dest="guidance", metavar="X", help="guidance scale")
@@ -82,6 +85,7 @@ def asking(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--crop", type=pair, metavar="XxY", help="SDXL: left and top of what was cut off")
     prompting(how)
     guiding(parser)
+    shortening(parser)
     adapting(parser)
     controlling(parser)
     loading(parser)
@@ -108,6 +112,28 @@ def guiding(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--guide", default="", metavar="HOW", help="apg, pag(scale=2), nag, ...: docs/guidance.md")
 
 
+def shortening(parser: argparse.ArgumentParser) -> None:
+    """Options that compute less, and other pictures than the exact ones."""
+    group = parser.add_argument_group("approximations (their errors: docs/benchmarks.md)")
+    group.add_argument(
+        "--deepcache", type=cached, metavar="N[,BRANCH]", help="DeepCache: the whole U-Net every N calls"
+    )
+    group.add_argument(
+        "--tgate", type=gate, metavar="STEP", help="T-GATE: the prompt is heard in so many steps (or a moment)"
+    )
+
+
+def cached(text: str) -> int | list[int]:
+    """A whole number, or two with a comma between."""
+    numbers = [whole(part) for part in text.split(",")]
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def gate(text: str) -> float | str:
+    """A whole number of steps, or a moment."""
+    return int(text) if text.isdecimal() else when(text)
+
+
 def loading(parser: argparse.ArgumentParser, *, default: str | None = "kirie") -> None:
     """Options of every verb that loads a model."""
     group = parser.add_argument_group("the model and the machine")
@@ -125,8 +151,10 @@ def loading(parser: argparse.ArgumentParser, *, default: str | None = "kirie") -
         "--dtype", choices=DTYPES, metavar="TYPE", help="float32, float16, bfloat16 (default: usual on the device)"
     )
     group.add_argument("-t", "--threads", type=whole, metavar="N", help="CPU threads")
-    group.add_argument("--deepcache", type=whole, metavar="N", help="approximate: the whole U-Net every N calls")
     group.add_argument("--keep-memory", action="store_true", help="the allocator gives nothing back while it runs")
+    group.add_argument("--compile", action="store_true", help="through torch.compile: minutes once, then quicker")
+    group.add_argument("--fp8", action="store_true", help="approximate: linear layers in float8, on GPUs that have it")
+    group.add_argument("--offload", action="store_true", help="networks come to the GPU when used: for small ones")
     group.add_argument("--no-fast", action="store_true", help="compute as the networks read, without sukashi.fast")
 
 
@@ -199,7 +227,7 @@ def listing_models(parser: argparse.ArgumentParser) -> None:
 
 def converting(parser: argparse.ArgumentParser) -> None:
     """Options of convert."""
-    parser.add_argument("source", metavar="SRC", help="folder, single file or hub id")
+    parser.add_argument("source", metavar="SRC", help="kirie, a folder, a single file or a hub id")
     parser.add_argument("target", metavar="DST", help="a name in .safetensors makes a single file, any other a folder")
     parser.add_argument(
         "--dtype", choices=DTYPES, metavar="TYPE", help="float32, float16, bfloat16 (default: as it is)"

@@ -63,6 +63,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """One sentence, and where the options are explained."""
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction) and message.endswith(f"required: {action.metavar}"):
+                message = f"{self.prog} wants one of {', '.join(action.choices)} after it"
         raise Misuse(f"{message.removeprefix('argument ')} ({self.prog} --help lists the options)")
 
 
@@ -127,6 +130,8 @@ def about_leftovers(left: list[str], verb: str, parser: argparse.ArgumentParser)
     import difflib  # here, so that --help need not wait for it
 
     first = next((word for word in left if word.startswith("-") and word != "--"), None)
+    if first is None and not any(not action.option_strings for action in parser._actions):
+        return f"sukashi {verb} takes no words; {left[0]!r} is one"
     if first is None:
         return f'{left[0]!r} is one word too many; quote what has spaces in it, as in sukashi {verb} "two words"'
     name = first.partition("=")[0]

@@ -27,6 +27,12 @@ def bar(run: Run, label: str = "") -> Iterator[Step]:
             draw(label, k, total, time.monotonic() - start)
             yield step
     finally:
+        clear()
+
+
+def clear() -> None:
+    """Wipe the line of the bar, where there is a terminal that may show one."""
+    if sys.stderr.isatty():
         sys.stderr.write("\r" + " " * (width() - 1) + "\r")
         sys.stderr.flush()
 

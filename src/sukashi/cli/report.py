@@ -6,7 +6,7 @@ import argparse
 import json
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,19 +18,22 @@ from sukashi.cli.lora import with_named
 from sukashi.cli.progress import watched
 from sukashi.settings import Settings
 
-STAYS = ("seed", "width", "height", "count", "loras", "embeddings", "controls")  # in a comparison
+BEGINS = ("image", "mask", "strength")  # what a picture to begin from has of its own
+STAYS = ("image", "mask", "seed", "width", "height", "count", "loras", "embeddings", "controls")  # in a comparison
 FILES = {"output": (".html", ".htm"), "npz": (".npz",), "gif": (".gif",), "apng": (".png", ".apng")}
 
 
 def run(args: argparse.Namespace) -> int:
     """Draw once (with --compare twice), watched, and write what was asked for."""
     prompts = prompts_of(args)
-    if len(prompts) != 1 or args.batch_count != 1:
-        raise Misuse(f"a page explains one picture; {max(len(prompts), args.batch_count)} were asked for")
+    if (number := max(len(prompts), args.batch_count, args.count or 1)) != 1:
+        raise Misuse(f"a page explains one picture; {number} were asked for")
     paths = checked(args)
     asked = Settings(**{name: getattr(args, name) for name in GIVEN})
-    beside = compared(args.compare or [])
+    begins = beginning(args)
+    beside = compared(args.compare or [], begins)
     check_names(asked)
+    check_names(replace(asked, **{name: value for name, value in beside.items() if name != "strength"}))
     adapters = asked_of(args)
 
     from sukashi.cli.model import load
@@ -40,11 +43,10 @@ def run(args: argparse.Namespace) -> int:
     pipe = with_adapters(pipe, adapters)
     began = time.perf_counter()
     seed = secrets.randbelow(2**32) if args.seed is None or args.seed < 0 else args.seed
-    options = asked.to_dict() | {"prompt": prompts[0], "seed": seed}
+    options = asked.to_dict() | {"prompt": prompts[0], "seed": seed} | begins
     how: dict[str, Any] = {"previews": args.previews, "attention": not args.no_attention}
     recordings = []
     for k, settings in enumerate([options, *([options | beside] if beside else [])]):
-        Settings(**settings)  # refuses what cannot be run
         show = watched(f"{'AB'[k]} of A and B" if beside else "drawing", quiet=args.quiet)
         recordings.append(explain(pipe, show=show, **how, **settings))
     text = report(recordings, pipe, language=args.language)
@@ -71,10 +73,22 @@ def checked(args: argparse.Namespace) -> dict[str, Path]:
     return found
 
 
-def compared(pairs: list[str]) -> dict[str, Any]:
+def beginning(args: argparse.Namespace) -> dict[str, Any]:
+    """The picture it begins from and the task: inpainting with a mask, else image-to-image; {} without a picture.
+
+    Raises Misuse for what goes with a picture only.
+    """
+    given = {name: value for name in BEGINS if (value := getattr(args, name)) is not None}
+    if given and args.image is None:
+        raise Misuse(f"--{next(iter(given))} goes with a picture to begin from (--image FILE)")
+    return given and given | {"task": "image-to-image" if args.mask is None else "inpaint"}
+
+
+def compared(pairs: list[str], begins: Collection[str] = ()) -> dict[str, Any]:
     """``guidance=1`` -> {"guidance": 1}: a value is JSON where it can be read so, else text.
 
-    Raises Misuse for what is no pair, ValueError for what is no setting.
+    Where it ``begins`` from a picture, ``strength=0.5`` too. Raises Misuse for what is no pair, ValueError for what is
+    no setting.
     """
     found: dict[str, Any] = {}
     for pair in pairs:
@@ -86,6 +100,8 @@ def compared(pairs: list[str]) -> dict[str, Any]:
                 f"{', '.join(STAYS)} are those of the first, so that both begin from the same noise"
             )
         found[name] = read(name, value)
+        if name == "strength" and begins:
+            continue
         Settings.from_dict({name: found[name]})
     return found
 

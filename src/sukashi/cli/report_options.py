@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 
-from sukashi.cli.options import asking
+from sukashi.cli.options import asking, real
 
 LANGUAGES = ("en", "ja")
 
 
 def explaining(parser: argparse.ArgumentParser) -> None:
-    """What to draw, as for a picture, and what to write of it."""
+    """What to draw, as for a picture or from one, and what to write of it."""
     asking(parser)
+    begin = parser.add_argument_group("a picture to begin from, if any")
+    begin.add_argument("-i", "--init-img", "--image", dest="image", metavar="FILE", help="it is drawn anew")
+    begin.add_argument("--mask", metavar="FILE", help="only what is white there is drawn anew")
+    begin.add_argument("--strength", type=real, metavar="X", help="0 to 1 of the steps (default: 0.8, with a mask 1)")
     out = parser.add_argument_group("what to write")
     out.add_argument("-o", "--output", default="report.html", metavar="FILE", help="the page (default: report.html)")
     out.add_argument("--npz", metavar="FILE", help="also all tensors of the run, for numpy")
@@ -22,7 +26,7 @@ def explaining(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="NAME=VALUE",
         help="beside it the same with another setting, from the same noise: guidance=1, negative_prompt=, "
-        "prompt='a dog', ...; may be given several times",
+        "prompt='a dog', strength=0.5, ...; may be given several times",
     )
     out.add_argument(
         "--previews",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from sukashi.cli.exits import OK, Misuse
 from sukashi.cli.options import DTYPES
 
+SIZES = {"MB": 10**6, "GB": 10**9, "TB": 10**12, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 NEEDED = ("fastapi", "uvicorn", "prometheus_client", "python_multipart")
 
 
@@ -35,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
 def config_of(args: argparse.Namespace) -> Any:
     """The options as a ``Config``. Raises Misuse."""
-    from sukashi.serve.config import GIB, MIB, Config, Limits, default_data
+    from sukashi.serve.config import GIB, MIB, Config, Keep, Limits, default_data
 
     if not 1 <= args.batch <= 64:
         raise Misuse(f"--batch is {args.batch}; 1 to 64 is accepted")
@@ -56,9 +58,20 @@ def config_of(args: argparse.Namespace) -> Any:
         batch=args.batch,
         cache=int(args.cache * GIB),
         limits=limits,
+        keep=Keep(**dict(map(kept, args.keep))),
         auth=tuple((name, password) for name, _, password in (each.partition(":") for each in auth)),
         keys=tuple([*args.api_key, *filter(None, [os.environ.get("SUKASHI_API_KEY")])]),
         hosts=tuple(args.allow_host),
         origins=tuple(origin.rstrip("/") for origin in args.allow_origin),
         log_prompts=args.log_prompts,
     )
+
+
+def kept(text: str) -> tuple[str, int]:
+    """``--keep 500`` -> ("jobs", 500); ``--keep 20GB`` -> ("bytes", 20000000000). Raises Misuse."""
+    match = re.fullmatch(r"(\d+|\d*\.\d+) ?([MGT]i?B)?", text.strip(), re.IGNORECASE | re.ASCII)
+    if match and match[2] and float(match[1]):
+        return "bytes", int(float(match[1]) * SIZES[match[2].upper()])
+    if match and not match[2] and "." not in match[1] and int(match[1]):
+        return "jobs", int(match[1])
+    raise Misuse(f"--keep is {text!r}; a number of jobs (500) or a size (20GB) is accepted")

@@ -52,4 +52,11 @@ def serving(parser: argparse.ArgumentParser) -> None:
     most.add_argument("--max-queue", type=whole, metavar="N", help="pictures that wait (256)")
     most.add_argument("--max-body", type=whole, metavar="MIB", help="of one request (64)")
     most.add_argument("--job-timeout", type=float, metavar="SECONDS", help="for drawing one picture (600)")
+    parser.add_argument(
+        "--keep",
+        action="append",
+        default=[],
+        metavar="N|SIZE",
+        help="keep the newest N jobs, or SIZE of them (20GB); may be given twice. Without it nothing is ever deleted",
+    )
     parser.add_argument("--log-prompts", action="store_true", help="write prompts into the log; without, they are not")

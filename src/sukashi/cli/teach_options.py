@@ -18,6 +18,7 @@ METHODS = {
     "custom": "a new word and how it is read, by Custom Diffusion",
 }
 WORDS, PRIOR, FACTORS = ("ti", "custom"), ("dreambooth", "custom"), ("lora", "dreambooth")
+BESIDE = (*PRIOR, "lora")  # what may learn pictures of the class beside the others
 
 
 class Option(NamedTuple):
@@ -32,6 +33,7 @@ class Option(NamedTuple):
 
 N, X = {"type": whole, "metavar": "N"}, {"type": real, "metavar": "X"}
 TEXT, NAME, FLAG = {"metavar": "TEXT"}, {"metavar": "NAME"}, {"action": "store_true"}
+SWITCH = {"action": argparse.BooleanOptionalAction}
 LEARNING = "how long, how fast"
 OPTIONS: dict[str, tuple[Option, ...]] = {
     "what is taught": (
@@ -59,7 +61,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("text", ("--text", "--train-text-encoder"), "train the text encoders too", FLAG, (*FACTORS, "finetune")),
         Option("class_prompt", ("--class-prompt",), "what the subject is one of: drawn first, and kept", TEXT, PRIOR),
         Option("class_pictures", ("--class-pictures", "--num-class-images"), "how many (default 100)", N, PRIOR),
-        Option("prior_weight", ("--prior-weight", "--prior-loss-weight"), "how much they count (default 1)", X, PRIOR),
+        Option("prior_weight", ("--prior-weight", "--prior-loss-weight"), "how much they count (default 1)", X, BESIDE),
     ),
     LEARNING: (
         Option("steps", ("--steps", "--max-train-steps"), "steps of the optimiser", N),
@@ -80,6 +82,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("buckets", ("--buckets",), "keep the shapes of pictures", FLAG),
         Option("crop", ("--crop",), "center (default) or random", NAME),
         Option("flip", ("--flip",), "share of pictures that are mirrored", X),
+        Option("zoom", ("--zoom",), "pictures smaller and larger, and words for it (default: of custom)", SWITCH),
         Option("forget", ("--forget",), "share of captions that are left empty", X),
         Option("clip_skip", ("--clip-skip",), "text layer from the end; 1 (default) is the last", N),
         Option("snr_gamma", ("--snr-gamma",), "min-SNR weights of the loss; 5 is usual", X),
@@ -117,7 +120,7 @@ def teaching(parser: argparse.ArgumentParser, method: str) -> None:
     data.add_argument("--prompt", "--instance-prompt", metavar="TEXT", help="caption of pictures that have none")
     data.add_argument("--column", "--caption-column", metavar="NAME", help="field of metadata.jsonl with the caption")
     data.add_argument("--repeats", type=whole, metavar="N", help="how often an epoch shows each picture")
-    if method in PRIOR:
+    if method in BESIDE:
         data.add_argument("--class-folder", metavar="FOLDER", help="pictures of the class that are there already")
     data.add_argument("--dry-run", action="store_true", help="say how the data is understood; write a sheet of crops")
     for title, options in OPTIONS.items():

@@ -17,6 +17,8 @@ def run(args: argparse.Namespace) -> int:
     """Print one table for every text encoder and every prompt that AND divides, or for a textual inversion."""
     if args.steps < 1 or not 1 <= args.step <= args.steps:
         raise Misuse(f"--step is {args.step} of --steps {args.steps}; 1 to --steps is accepted")
+    if args.nearest < 0:
+        raise Misuse(f"--nearest is {args.nearest}; 0 and more is accepted")
     if (args.text is None) == (args.inversion is None):
         raise Misuse("sukashi tokens wants a prompt, or --inversion and its file; one of them")
     from sukashi.cli.model import load

@@ -22,7 +22,7 @@ def scratch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="FOLDER", help="for data, checkpoints, log and the model")
     parser.add_argument("--device", metavar="NAME", help="cpu or cuda (default: cuda where there is one)")
     parser.add_argument("--start", metavar="FOLDER", help="a model to go on from instead of from nothing")
-    parser.add_argument("--minutes", type=real, metavar="M", help="training time of text encoder and U-Net")
+    parser.add_argument("--minutes", type=real, metavar="M", help="training time of the U-Net")
     parser.add_argument("--vae-minutes", type=real, metavar="M", help="training time of the autoencoder")
     parser.add_argument("--polish-minutes", type=real, metavar="M", help="more of the decoder alone; 0: none")
     parser.add_argument("--pictures", type=whole, metavar="N", help="drawings to learn from")

@@ -11,7 +11,12 @@ accepted without having an effect says so once, as a warning; what is not known 
 
 from __future__ import annotations
 
-from sukashi.compat.controlnet import ControlNetModel, MultiControlNetModel, StableDiffusionControlNetPipeline
+from sukashi.compat.controlnet import (
+    ControlNetModel,
+    MultiControlNetModel,
+    StableDiffusionControlNetPipeline,
+    StableDiffusionXLControlNetPipeline,
+)
 from sukashi.compat.from_picture import (
     StableDiffusionDepth2ImgPipeline,
     StableDiffusionImg2ImgPipeline,
@@ -101,6 +106,7 @@ __all__ = [
     "StableDiffusionPipeline",
     "StableDiffusionPipelineOutput",
     "StableDiffusionUpscalePipeline",
+    "StableDiffusionXLControlNetPipeline",
     "StableDiffusionXLImg2ImgPipeline",
     "StableDiffusionXLInpaintPipeline",
     "StableDiffusionXLPipeline",

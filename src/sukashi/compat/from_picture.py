@@ -178,14 +178,9 @@ class StableDiffusionUpscalePipeline(FromPicture, StableDiffusionPipeline):
         small = self._picture.to(self.device, dtype)
         noise = randn(small.shape, generator, self.device, dtype)
         noisy = self.low_res_scheduler.add_noise(small, noise, torch.tensor([self._noise_level] * len(small)))
-        unit = self._unit_latents(shape, dtype, self.device, generator, latents)
         told = torch.full((shape[0],), self._noise_level, device=self.device)
-        rest: dict[str, Any] = {
-            "noise": self.scheduler.noise(unit, generator),
-            "extra": repeated(noisy, shape[0]),
-            "noise_level": told,
-        }
-        return lambda plan, levels: Begun(Beginning(x=unit.float() * plan.start_scale(levels), **rest))
+        extra = repeated(noisy, shape[0])
+        return self._from_noise(shape, dtype, generator, latents, extra=extra, noise_level=told)
 
 
 class StableDiffusionInstructPix2PixPipeline(FromPicture, StableDiffusionPipeline):
@@ -222,11 +217,7 @@ class StableDiffusionInstructPix2PixPipeline(FromPicture, StableDiffusionPipelin
     def _start(self, shape: Shape, dtype: torch.dtype, generator: Generators, latents: Tensor | None) -> Start:
         given = self._picture if self._picture.shape[1] == 4 else self.posterior(self._picture).mode()
         given = repeated(given.to(self.device, dtype), shape[0])  # unscaled, unlike in every other pipeline
-        unit = self._unit_latents(shape, dtype, self.device, generator, latents)
-        noise = self.scheduler.noise(unit, generator)
-        return lambda plan, levels: Begun(
-            Beginning(x=unit.float() * plan.start_scale(levels), noise=noise, extra=given)
-        )
+        return self._from_noise(shape, dtype, generator, latents, extra=given)
 
 
 def repeated(x: Tensor, count: int) -> Tensor:

@@ -9,7 +9,8 @@ from typing import Any, TypeVar, cast
 
 from torch import nn
 
-from sukashi.adapters.ip.image_prompt import IPAdapter, load_ip_adapter
+from sukashi.adapters.ip.image_prompt import IPAdapter, cross_attentions, load_ip_adapter
+from sukashi.adapters.ip.scales import Scales, scales_of
 from sukashi.adapters.steering import Act, Window, steered, tell
 from sukashi.compat.models import View
 from sukashi.compat.text_to_image import TextToImage, Told
@@ -25,7 +26,7 @@ class ImagePrompts(TextToImage):
     """A pipeline that may be shown a picture of what is meant beside the prompt."""
 
     _adapters: tuple[IPAdapter, ...] = ()
-    _adapter_scales: tuple[float, ...] = ()
+    _adapter_scales: tuple[Scales, ...] = ()
     _shown: Sequence[Any] = ()
     _acts: Sequence[Act] = ()
 
@@ -57,17 +58,18 @@ class ImagePrompts(TextToImage):
             found[-1].check(self.unet.net)
         self._adapters, self._adapter_scales = tuple(found), (1.0,) * len(found)
 
-    def set_ip_adapter_scale(self, scale: float | Sequence[float]) -> None:
-        """How much the pictures count beside the text: one number for all adapters, or one for each.
+    def set_ip_adapter_scale(self, scale: Scales | Sequence[Scales]) -> None:
+        """How much the pictures count beside the text, for all adapters, or one for each in a list.
 
-        Raises ValueError for another count, TypeError for scales by block, which are not supported.
+        A number, or numbers by block: ``{"up": {"block_0": [0.0, 1.0, 0.0]}}``; blocks that are not named have 0.
+        Raises ValueError for another count, and for blocks that are not there.
         """
-        scales = list(scale) if isinstance(scale, list | tuple) else [scale] * len(self._adapters)
-        if any(not isinstance(one, int | float) for one in scales):
-            raise TypeError("ip adapter scales are numbers here; scales by block are not supported")
+        scales: list[Any] = list(scale) if isinstance(scale, list | tuple) else [scale] * len(self._adapters)
         if len(scales) != len(self._adapters):
             raise ValueError(f"{len(scales)} scales for {len(self._adapters)} IP-Adapters")
-        self._adapter_scales = tuple(cast("list[float]", scales))
+        for one in scales:
+            scales_of(cross_attentions(self.unet.net), one)
+        self._adapter_scales = tuple(scales)
 
     def unload_ip_adapter(self) -> None:
         """Draw without pictures again."""

@@ -27,7 +27,7 @@ Sizes = tuple[Pair | None, Pair, Pair | None]  # original size, corner of the cr
 class StableDiffusionXLPipeline(ImagePrompts):
     """Draw from words with SDXL: ``pipe("a cat").images[0]``."""
 
-    part_names = (
+    part_names: ClassVar[tuple[str, ...]] = (
         "vae",
         "text_encoder",
         "text_encoder_2",

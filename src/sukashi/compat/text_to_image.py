@@ -157,9 +157,21 @@ class TextToImage(DiffusionPipeline):
         self, shape: tuple[int, int, int, int], dtype: torch.dtype, generator: Generators, latents: Tensor | None
     ) -> Start:
         """What a run of so many (B, C, H pixels, W pixels) begins with: noise; in other tasks a noised picture."""
+        return self._from_noise(shape, dtype, generator, latents)
+
+    def _from_noise(
+        self,
+        shape: tuple[int, int, int, int],
+        dtype: torch.dtype,
+        generator: Generators,
+        latents: Tensor | None,
+        **beside: Tensor,
+    ) -> Start:
+        """Pure noise, and what the U-Net is given ``beside`` it: the fields of ``Beginning``."""
         unit = self._unit_latents(shape, dtype, self.device, generator, latents)
         noise = self.scheduler.noise(unit, generator)
-        return lambda plan, levels: Begun(Beginning(x=unit.float() * plan.start_scale(levels), noise=noise))
+        rest: dict[str, Any] = {"noise": noise, **beside}
+        return lambda plan, levels: Begun(Beginning(x=unit.float() * plan.start_scale(levels), **rest))
 
     def read_cut(self, prompts: Sequence[str], tokenizer: Any) -> None:
         """Say what falls off the end of prompts that are too long."""

@@ -129,6 +129,8 @@ def infotext_from(
         "Negative outside": given.get("negative_outside") if given.get("negative_outside") != "empty" else None,
         "Negative scale": given.get("negative_scale"),
         "Guide": given.get("guide"),
+        "DeepCache": given.get("deepcache"),
+        "T-GATE": given.get("tgate"),
         "Version": f"sukashi {version}",
     }
     return write_infotext(fields | dict(extra))

@@ -109,4 +109,7 @@ def refuse_channels(pipe: Pipeline, wanted: int, task: str) -> None:
     taken = pipe.unet.config.in_channels
     if taken != wanted:
         kind = pipe.parts.family.title
-        raise ValueError(f"{pipe.name} is a {kind} model: its U-Net takes {taken} channels, {task} gives it {wanted}")
+        raise ValueError(
+            f"{pipe.name} is a {kind} model: its U-Net takes {taken} channels, {task} gives it {wanted} and "
+            "needs a model that was trained so"
+        )

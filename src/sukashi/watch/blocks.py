@@ -149,14 +149,14 @@ def made_at(kind: type, attribute: str) -> str:
 
 def table(found: Sequence[Block]) -> str:
     """The blocks as text."""
-    rows = [("block", "kind", "input", "output", "parameters", "weights", "ms", "source")]
+    rows = [("block", "kind", "input", "output", "output has", "parameters", "weights", "ms", "source")]
     for block in found:
         name = "  " * max(block.depth - 1, 0) + (block.name or "all of it")
         ms = "-" if block.ms is None else f"{block.ms:.2f}"
-        shapes = (shape(block.input), shape(block.output))
+        shapes = (shape(block.input), shape(block.output), size(block.made))
         rows.append((name, block.kind, *shapes, f"{block.parameters:,}", size(block.bytes), ms, block.source))
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    right = (4, 5, 6)
+    right = (4, 5, 6, 7)
     lines = []
     for row in rows:
         sized = enumerate(zip(row, widths, strict=True))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from sukashi.opening import open_all
 from sukashi.pictures import to_pictures
 from sukashi.watch.export import BUDGET, view
 from sukashi.watch.page import page
@@ -23,9 +24,10 @@ TOTAL = 9_000_000  # characters of a whole report at most, beside the page's own
 
 
 def explain(pipe: Pipeline, prompt: Prompt = "", *, previews: str = "auto", **options: Any) -> Recording:
-    """``record`` with previews that suit the size: 'vae' for small pictures, else 'linear'."""
+    """``record`` of any task, with previews that suit the size: 'vae' for small pictures, else 'linear'."""
     if previews == "auto":
-        width, height = options.get("width") or pipe.size[0], options.get("height") or pipe.size[1]
+        usual = open_all(options["image"])[0].picture.size if options.get("image") is not None else pipe.size
+        width, height = options.get("width") or usual[0], options.get("height") or usual[1]
         previews = "vae" if width * height <= SMALL else "linear"
     return record(pipe, prompt, previews=previews, **options)
 
@@ -45,12 +47,14 @@ def report(recordings: Sequence[Recording], pipe: Pipeline | None = None, *, lan
     """A page of one recording, or of two side by side with one cursor.
 
     With ``pipe`` some steps are decoded wholly where previews are not pictures of full size. Raises ValueError for
-    more than two.
+    more than two, and for one without a step.
     """
     if not 1 <= len(recordings) <= 2:
         raise ValueError(f"{len(recordings)} recordings; a report shows one, or two side by side")
     views: list[Mapping[str, Any]] = []
     for recording in recordings:
+        if not len(recording):
+            raise ValueError(f"there is nothing to see: {'; '.join(recording.result.notes) or 'no step was run'}")
         full = decoded(pipe, recording) if pipe is not None and coarse(recording) else None
         views.append(view(recording, budget=min(BUDGET, TOTAL / (1.5 * len(recordings))), full=full))
     return page(views[0], compare=views[1] if len(views) > 1 else None, language=language)
