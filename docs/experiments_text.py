@@ -20,7 +20,8 @@ found.picture().save("robot.png")
 ```
 
 This page is written by `python docs/experiments_page.py`: what the commands print, with their defaults, and not one
-picture is picked. Kirie is small, so some things that large models do well it does badly; the method is the same.
+picture is picked; the numbers and pictures are those of kirie-0.5. Kirie is small, so
+some things that large models do well it does badly; the method is the same.
 """
 
 ABOUT: dict[str, tuple[str, str, str]] = {
@@ -29,14 +30,14 @@ ABOUT: dict[str, tuple[str, str, str]] = {
         "The U-Net is asked twice, with the prompt and without; guidance goes from one answer towards the other\n"
         "and beyond. 0 leaves the prompt out, 1 is the prompt alone.",
         "Contrast and colour grow with the scale, and so does the share of values that hit black or white. At 0\n"
-        "kirie draws nothing in particular.",
+        "kirie draws whatever comes, palely.",
     ),
     "blend": (
         "Between two prompts",
         "What the U-Net is told can be mixed like any numbers: along the straight line between two prompts\n"
         "(`lerp`), or along the arc, which keeps the length of every vector (`slerp`).",
-        "The picture does not fade from one to the other: it stays near the first, then jumps between the middle\n"
-        "and three quarters of the way. The straight line is shorter in the middle, which hardly shows in the\n"
+        "The picture does not fade from one to the other: it stays near the first, then jumps between a quarter and\n"
+        "half of the way. The straight line is shorter in the middle, which hardly shows in the\n"
         "picture.",
     ),
     "unscheduled": (
@@ -58,16 +59,17 @@ ABOUT: dict[str, tuple[str, str, str]] = {
         "Leaving a word out",
         "The prompt is drawn again without each of its words, from the same noise; below is where the picture\n"
         "changed.",
-        "The subject matters most, then the things; leaving out the glasses takes the glasses away and changes\n"
-        'little else. Articles and "and" do next to nothing. Without "pizza" she eats something else.',
+        "The subject matters most, then the things. What is not said is drawn as it comes: without the glasses they\n"
+        "are gone and the paper is a sky, without the hat the hair is purple, without the pizza she eats something\n"
+        'else. Articles, "with", "and", even "eating" do next to nothing.',
     ),
     "negative": (
         "When a negative prompt holds",
         "Above it holds from the start until a share of the steps, below from there to the end.",
         "The night stays, for the prompt asks for it; the dog turns white instead. A negative prompt pushes on\n"
         "everything that goes with its words, not only on the thing they name. Most of it happens in the first\n"
-        "quarter of the run: held there alone it changes 24 of the 30 that it changes when held throughout; from\n"
-        "there on, 8. For small things see the count over many pictures in [guidance.md](guidance.md).",
+        "quarter of the run: held there alone it changes 15 of the 17 that it changes when held throughout; from\n"
+        "there on, 4. For small things see the count over many pictures in [guidance.md](guidance.md).",
     ),
     "samplers": (
         "Samplers side by side",
@@ -75,15 +77,15 @@ ABOUT: dict[str, tuple[str, str, str]] = {
         "is to its solution, by Heun's method in 100 steps.",
         "All of those without fresh noise come nearer with more steps. Heun is the nearest of 16 steps, for 31\n"
         "calls. With 4 steps the simplest are the best here: the others correct themselves by what they saw over\n"
-        "steps that are too long, and overshoot. Fresh noise leads to another picture, and with more steps\n"
-        "further away.",
+        "steps that are too long, and overshoot. Fresh noise leads to another picture, with more\n"
+        "steps too.",
     ),
     "inversion": (
         "To noise and back",
         "DDIM run backwards finds the noise that a picture could have come from. PSNR is against what the\n"
         "autoencoder alone gives back.",
-        "With few steps the way back ends in another picture: the night is lost. With 50 the picture comes back;\n"
-        "with guidance on the way back the error stays, however many steps are taken. The noise that is found is\n"
+        "With 10 steps the way back ends in another picture: the night is lost. With 20 and more the picture comes\n"
+        "back; with guidance on the way back a larger error stays. The noise that is found is\n"
         "no unit noise: its deviation is below 1, and flat parts of the picture can be seen in it.",
     ),
     "vae": (
@@ -98,7 +100,7 @@ ABOUT: dict[str, tuple[str, str, str]] = {
         "and the prediction is moved down the gradient. By default the gradient goes through the decoder alone,\n"
         "as in fast.ai's course; `--through unet` takes the exact one, for three times the time and far larger\n"
         "weights.",
-        "At 100 hair and skin lean to blue and the forest stays; at 300 the sky has taken its place; at 1000 the\n"
+        "At 100 red turns to pink and purple and the forest stays; at 300 a blue sea has taken its place; at 1000 the\n"
         "loss has won, and nothing of the prompt is left.",
     ),
     "captions": (
@@ -108,7 +110,7 @@ ABOUT: dict[str, tuple[str, str, str]] = {
         "pictures of kirie's world, which training never showed, are asked under all their eight captions;\n"
         "`--image FILE CAPTION CAPTION ...` ranks captions of your own.",
         "Eight of eight, where chance would find one. This ranks captions that are given; it writes none, and it\n"
-        "does not find the prompt that a picture was drawn with. The captions of this test differ a lot; the\n"
-        "longest one, with two figures, gained least.",
+        "does not find the prompt that a picture was drawn with. The captions of this test differ a lot; two\n"
+        "of the three with two figures gained least.",
     ),
 }

@@ -1,4 +1,4 @@
-"""Draw the page of samples: ``python docs/samples.py``. Writes docs/kirie.md and docs/images/kirie-*.png.
+"""Draw the page of samples: ``python docs/samples.py``. Writes docs/kirie.md and docs/images/kirie*.png.
 
 The prompts are those of the documents the project grows out of, and some of kirie's own world.
 """
@@ -22,6 +22,20 @@ PROMPTS = (
     "a dog on the left and a boy eating an apple on the right",
     "a red circle above a blue square",
 )
+TWELVE = (  # of the README, seeds 1 to 12
+    "a girl with glasses eating pizza",
+    "an astronaut flying like a bird in the sky of mars",
+    "painting depicting the sea, sunrise, ship",
+    "a cat with a crown in the forest at night",
+    "a robot with a red hat",
+    "a bear eating an apple on a yellow background",
+    "a boy with blue hair at the sea",
+    "a dog wearing glasses in the forest",
+    "a girl with pink hair and a crown",
+    "an orange cat with a party hat",
+    "a bear in the forest",
+    "astronaut in the sky",
+)
 SCALES = (0.0, 1.0, 2.0, 10.0)
 NEGATIVES = (None, "glasses", "blurry, low quality")
 SEEDS = 4
@@ -31,6 +45,11 @@ def prompts_sheet(pipe: sukashi.Pipeline, path: Path) -> None:
     """Every prompt in a row, from the same seeds."""
     pictures = [picture for prompt in PROMPTS for picture in pipe(prompt, seed=1, count=SEEDS).images]
     contact_sheet(pictures, SEEDS).save(path)
+
+
+def readme_sheet(pipe: sukashi.Pipeline, path: Path) -> None:
+    """One picture of each of the twelve."""
+    contact_sheet([pipe(prompt, seed=seed).images[0] for seed, prompt in enumerate(TWELVE, 1)], 6).save(path)
 
 
 def guidance_sheet(pipe: sukashi.Pipeline, prompt: str, negative: str | None, path: Path) -> None:
@@ -44,6 +63,7 @@ def page(pipe: sukashi.Pipeline) -> str:
     """Draw all sheets and return the text around them."""
     steps, guidance = pipe.defaults["steps"], pipe.defaults["guidance"]
     prompts_sheet(pipe, HERE / "images" / "kirie-prompts.png")
+    readme_sheet(pipe, HERE / "images" / "kirie.png")
     lines = [
         "# What kirie draws",
         "",

@@ -43,11 +43,11 @@ PARTS: dict[str, tuple[str, str]] = {
     ),
     "seamless": (
         "A picture that goes on at its left and right edge, laid twice in a row: without and with `--seamless x`.",
-        'sukashi draw "the sea, sunrise, ship" --seamless x',
+        'sukashi "the sea, sunrise, ship" --seamless x',
     ),
     "variations": (
         f"One seed and another, mixed by {', '.join(f'{v:g}' for v in VARIATIONS)}.",
-        'sukashi draw "a girl eating pizza" --seed 1 --variation 0.4 --variation-seed 2',
+        'sukashi "a girl eating pizza" --seed 1 --variation 0.4 --variation-seed 2',
     ),
     "grid": (
         "Guidance across, steps down, one seed.",
