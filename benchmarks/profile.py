@@ -149,12 +149,13 @@ def made(part: str, size: str) -> nn.Module:
 
 def call_of(part: str, net: nn.Module, cells: int) -> Call:
     """A guided step (two pictures), or decoding one."""
+    dtype = next(net.parameters()).dtype
     if part == "vae":
-        z = torch.randn(1, 4, cells, cells)
+        z = torch.randn(1, 4, cells, cells, dtype=dtype)
         return lambda net: cast("Tensor", cast("vae.VAE", net).decode(z))
     width = cast("unet.UNetConfig", net.config).context_dim
-    given = torch.randn(2, 4, cells, cells), torch.full((2,), 501.0), torch.randn(2, 77, width)
-    return lambda net: cast("Tensor", net(*given))
+    x, context = torch.randn(2, 4, cells, cells, dtype=dtype), torch.randn(2, 77, width, dtype=dtype)
+    return lambda net: cast("Tensor", net(x, torch.full((2,), 501.0), context))
 
 
 def main() -> None:
@@ -162,10 +163,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
     parser.add_argument("--part", choices=tuple(SIZES), default="unet")
     parser.add_argument("--size", choices=("full", "tiny"), default="full")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--cells", type=int, default=64, help="latent cells per side; 64 is 512 pixels (default 64)")
     parser.add_argument("--turns", type=int, default=1, help="of which the quickest counts (default 1)")
     asked = parser.parse_args()
-    net = made(asked.part, asked.size)
+    net = made(asked.part, asked.size).to(getattr(torch, asked.dtype))
     call, quick = call_of(asked.part, net, asked.cells), Quick()
     sides: dict[str, Callable[[], nn.Module]] = {"plain torch": lambda: net, "sukashi": lambda: quick(net)}
     best: dict[str, tuple[float, Clock]] = {}
@@ -184,7 +186,7 @@ def main() -> None:
                 if name not in best or spent < best[name][0]:
                     best[name] = spent, clock
     error = ((outs[0] - outs[1]).abs().max() / outs[0].abs().max()).item()
-    print(f"{asked.part}, {asked.size}, {asked.cells} cells, {torch.get_num_threads()} threads, differ by {error:.1e}")
+    print(f"{asked.part}, {asked.size}, {asked.dtype}, {asked.cells} cells, {torch.get_num_threads()} threads, differ by {error:.1e}")
     print(f"{facts()}\n\n{table(best)}")
 
 

@@ -36,6 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "places",
         "opening",
         "tiles",
+        "pages",
         "outputs",
         "weights.errors",
     ),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sukashi.fast import by_rows, enlarging, ops, winograd
-from sukashi.fast.attention import by_onednn, by_torch, chunked
+from sukashi.fast.attention import chunked
 
 torch.manual_seed(0)
 
@@ -70,19 +70,16 @@ def test_enlarging_is_doubling_and_convolving(size: tuple[int, int]) -> None:
     assert error(made, expected) < 1e-6
 
 
-@pytest.mark.parametrize("multiply", [by_torch, by_onednn])
-def test_attention_in_portions(multiply: object) -> None:
-    if multiply is by_onednn and (why := ops.problem("oneDNN linear", torch.float32)):
-        pytest.skip(why)
+def test_attention_in_portions() -> None:
     q, k, v = (torch.randn(2, n, 3, 10).transpose(1, 2) for n in (301, 77, 77))
     expected = F.scaled_dot_product_attention(q.double(), k.double(), v.double())
-    assert error(chunked(q, k, v, multiply), expected) < 5e-6  # type: ignore[arg-type]
+    assert error(chunked(q, k, v), expected) < 5e-6
 
 
 def test_attention_in_portions_in_bfloat16_is_as_good_as_the_fused_one() -> None:
     q, k, v = (torch.randn(1, 64, 2, 16).bfloat16().transpose(1, 2) for _ in range(3))
     expected = F.scaled_dot_product_attention(q.double(), k.double(), v.double())
-    assert error(chunked(q, k, v, by_torch), expected) < 2e-2
+    assert error(chunked(q, k, v), expected) < 2e-2
 
 
 @pytest.mark.parametrize("stride", [1, 2])

@@ -13,10 +13,12 @@ from safetensors.torch import save_file
 from torch import nn
 
 from sukashi.fast import budget
-from sukashi.fast.budget import LEAST, Budget, budget_of, mapped, page_out, put_aside, untouched
+from sukashi.fast.budget import LEAST, Budget, budget_of, put_aside
 from sukashi.fast.choice import Tools
 from sukashi.fast.convolution import Convolution
 from sukashi.fast.twin import twin
+from sukashi.pages import in_files, page_out, untouched
+from sukashi.weights.assemble import ready
 
 
 def read(path: Path) -> torch.Tensor:
@@ -27,12 +29,22 @@ def read(path: Path) -> torch.Tensor:
     return weight
 
 
+def resident(weight: torch.Tensor) -> float:
+    """The share of its pages that are in memory."""
+    start, count = -(-weight.data_ptr() // PAGESIZE) * PAGESIZE, weight.nbytes // PAGESIZE - 1
+    with open("/proc/self/pagemap", "rb") as file:
+        file.seek(start // PAGESIZE * 8)
+        flags = np.frombuffer(file.read(count * 8), dtype=np.uint64)
+    return float((flags >> np.uint64(63)).mean())
+
+
 def test_mapped_files_are_told_from_memory(tmp_path: Path) -> None:
     if not Path("/proc/self/maps").exists():
         pytest.skip("only Linux says what is mapped")
     weight = read(tmp_path / "a.safetensors")
     before = weight.clone()
-    assert mapped(weight) and not mapped(before)
+    assert in_files([before, weight, before]) == weight.nbytes
+    assert not in_files([before]) and not in_files([torch.empty(3, device="meta")])
     page_out(weight)
     assert torch.equal(weight, before)
 
@@ -59,13 +71,6 @@ def test_a_network_that_waits_gives_its_memory_back(tmp_path: Path, monkeypatch:
         written.weight[50] = 7
     expected = [of_file.weight.detach().clone(), written.weight.detach().clone()]
 
-    def resident(weight: torch.Tensor) -> float:
-        start, count = -(-weight.data_ptr() // PAGESIZE) * PAGESIZE, weight.nbytes // PAGESIZE - 1
-        with open("/proc/self/pagemap", "rb") as file:
-            file.seek(start // PAGESIZE * 8)
-            flags = np.frombuffer(file.read(count * 8), dtype=np.uint64)
-        return float((flags >> np.uint64(63)).mean())
-
     put_aside(of_file)
     assert resident(of_file.weight) == 1.0  # too small to be worth it
     monkeypatch.setattr(budget, "ASIDE", 0)
@@ -83,7 +88,7 @@ def test_memory_that_is_no_file_is_not_untouched() -> None:
 @pytest.mark.parametrize("from_file", [True, False])
 def test_a_packed_weight_takes_the_place_of_pages_of_a_file(tmp_path: Path, from_file: bool) -> None:
     weight = read(tmp_path / "a.safetensors") if from_file else torch.randn(96, 96, 3, 3)
-    if from_file and not mapped(weight):
+    if from_file and not in_files([weight]):
         pytest.skip("only Linux says what is mapped")
     net = nn.Sequential(nn.Conv2d(96, 96, 3, padding=1)).requires_grad_(False)
     net[0].weight = nn.Parameter(weight, requires_grad=False)
@@ -95,11 +100,22 @@ def test_a_packed_weight_takes_the_place_of_pages_of_a_file(tmp_path: Path, from
     assert tools.budget.taken == (0 if from_file else weight.nbytes)
 
 
+def test_what_was_converted_leaves_its_file(tmp_path: Path) -> None:
+    if not Path("/proc/self/pagemap").exists():
+        pytest.skip("only Linux says which pages were written to")
+    weight = read(tmp_path / "a.safetensors")
+    expected = weight.clone()
+    assert ready(weight, torch.float32, "cpu") is weight and resident(weight) == 1.0
+    assert torch.equal(ready(weight, torch.float64, "cpu"), expected.double())
+    assert resident(weight) < 0.1
+    assert torch.equal(weight, expected)
+
+
 def test_the_limit_goes_by_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     with torch.device("meta"):
         large, small = nn.Linear(2**15, 2**15, bias=False), nn.Linear(8, 8)
     assert budget_of(small).limit == LEAST
-    assert budget_of(large).limit == 2**32 // 8
+    assert budget_of(large).limit == 2**32 // 2  # it lies in no file
     monkeypatch.setattr(budget, "free_memory", lambda: 1000)
     little = Budget(800)
     assert not little.take(600) and little.note

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,31 +21,20 @@ PORTION = 256  # queries at a time: their scores stay in the cache
 LARGE = 1024  # keys, from which on portions pay
 
 
-def chunked(q: Tensor, k: Tensor, v: Tensor, multiply: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+def chunked(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """softmax(q k^T / sqrt(d)) v, each (B, heads, tokens, d), a portion of queries of one head at a time.
 
-    ``multiply(a, b)`` is a b^T. In half precision the scores are rounded once, and the softmax is in float32.
+    In half precision scores and shares are rounded once each; torch's softmax of such numbers computes in float32.
     """
     (batch, heads, n, d), scale = q.shape, 1 / math.sqrt(q.shape[-1])
     out = torch.empty(batch, n, heads, d, dtype=q.dtype)
     for i in range(batch):
         for j in range(heads):
-            keys, values = (k[i, j] * scale).contiguous(), v[i, j].t().contiguous()
+            keys, values = (k[i, j] * scale).t(), v[i, j].contiguous()
             for first in range(0, n, PORTION):
-                scores = multiply(q[i, j, first : first + PORTION].contiguous(), keys)
-                shares = scores.softmax(dim=-1, dtype=torch.float32).to(q.dtype)
-                out[i, first : first + PORTION, j] = multiply(shares, values)
+                scores = q[i, j, first : first + PORTION] @ keys
+                out[i, first : first + PORTION, j] = torch.softmax(scores, dim=-1, out=scores) @ values
     return out.transpose(1, 2)
-
-
-def by_torch(a: Tensor, b: Tensor) -> Tensor:
-    """A b^T by whatever torch takes."""
-    return a @ b.t()
-
-
-def by_onednn(a: Tensor, b: Tensor) -> Tensor:
-    """A b^T by oneDNN."""
-    return ops.linear(a, b, None)
 
 
 class Attention(unet.Attention):
@@ -72,9 +60,9 @@ class Attention(unet.Attention):
         """As in ``nets``, by the quickest kernel, or in portions."""
         if self.tools.backends is not None and not recorded(q, k, v):
             return self.tools.backends(q, k, v)
-        if self.tools.chunked is None or k.shape[2] < LARGE or recorded(q, k, v):
+        if not self.tools.chunked or k.shape[2] < LARGE or recorded(q, k, v):
             return super().attend(q, k, v)
-        return chunked(q, k, v, self.tools.chunked)
+        return chunked(q, k, v)
 
 
 def attention(layer: unet.Attention, tools: Tools) -> nn.Module | None:

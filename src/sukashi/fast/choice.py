@@ -5,16 +5,13 @@ What is here was measured alone; the numbers, the machines and what did not pay 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from sukashi.fast import ops
-from sukashi.fast.attention import by_onednn, by_torch
 from sukashi.fast.backends import BEST, Backends
 from sukashi.fast.budget import Budget
 from sukashi.fast.kept import Kept
@@ -38,7 +35,7 @@ class Tools:
     packed: bool = False
     enlarging: bool = False
     words: bool = False  # keys and values of the prompt once per run
-    chunked: Callable[[Tensor, Tensor], Tensor] | None = None  # how attention in portions multiplies
+    chunked: bool = False  # attention in portions
     linear: bool = False
     wide: bool = False  # layers in float32 between weights in half precision
     lean: bool = False  # normalisation inside the convolution, feed-forward layers in portions, sums in place
@@ -89,7 +86,7 @@ def choose(device: torch.device, dtype: torch.dtype, machine: Machine | None = N
 
     On a CPU: Winograd only in float32 (in half precision its transforms lose too many digits). oneDNN's float32
     products only on AMD with AVX-512, where MKL does not use it. Half precision that the processor has no units for is
-    computed in float32. Attention in portions where oneDNN multiplies faster than the fused kernel does. On CUDA the
+    computed in float32. Attention in portions where products in bfloat16 are faster than the fused kernel. On CUDA the
     fused normalisation where Triton is there. Elsewhere only what is exact.
     """
     if device.type == "cuda":
@@ -107,15 +104,14 @@ def choose(device: torch.device, dtype: torch.dtype, machine: Machine | None = N
     notes = [problem for problem in (packed, linear) if len(problem) > 1]
     if given != dtype:
         notes.append(f"no units for {str(given)[6:]} on this processor: each layer computes in float32")
-    multiply = by_torch if brain else by_onednn if not linear else None
     return Tools(
         winograd=single,
         packed=not packed,
         enlarging=single or brain,
         words=True,
-        chunked=multiply,
+        chunked=brain,
         linear=not linear,
         wide=given != dtype,
-        lean=single,
+        lean=single or brain,
         notes=tuple(notes),
     )

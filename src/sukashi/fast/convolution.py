@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sukashi.fast import enlarging, ops, winograd
-from sukashi.fast.budget import mapped, page_out
 from sukashi.fast.by_rows import activation
 from sukashi.fast.room import alike
 from sukashi.nets import unet, vae
 from sukashi.nets.shallow import twin_of
+from sukashi.pages import in_files, page_out
 
 if TYPE_CHECKING:
     from sukashi.fast.choice import Tools
@@ -87,7 +87,7 @@ class Convolution(nn.Conv2d):
         def make() -> Tensor | None:
             weight = self.weight.detach()
             own = weight.numel() * x.element_size()
-            idle = kind != "summed" and weight.dtype == x.dtype and mapped(weight)  # then hardly read again
+            idle = kind != "summed" and weight.dtype == x.dtype and in_files([weight]) > 0  # then hardly read again
             replaced = own if idle else 0
             if not self.tools.budget.take(int(times * own) - replaced, needed=kind != "winograd"):
                 return None

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from sukashi.pages import page_out
 from sukashi.weights.errors import CheckpointError
 from sukashi.weights.names import Place, Places
 from sukashi.weights.parts import Hold, PartReport
@@ -109,5 +110,8 @@ def common_dtype(types: set[torch.dtype], device: torch.device | str) -> torch.d
 
 
 def ready(tensor: Tensor, dtype: torch.dtype, device: torch.device | str) -> Tensor:
-    """``tensor`` on ``device`` as ``dtype``, itself where it is both already."""
-    return tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else None).contiguous()
+    """``tensor`` on ``device`` as ``dtype``, itself where it is both already; else its file need not stay in memory."""
+    made = tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else None).contiguous()
+    if made is not tensor:
+        page_out(tensor, written=False)
+    return made
