@@ -186,7 +186,8 @@ def main() -> None:
                 if name not in best or spent < best[name][0]:
                     best[name] = spent, clock
     error = ((outs[0] - outs[1]).abs().max() / outs[0].abs().max()).item()
-    print(f"{asked.part}, {asked.size}, {asked.dtype}, {asked.cells} cells, {torch.get_num_threads()} threads, differ by {error:.1e}")
+    what = f"{asked.part}, {asked.size}, {asked.dtype}, {asked.cells} cells, {torch.get_num_threads()} threads"
+    print(f"{what}, differ by {error:.1e}")
     print(f"{facts()}\n\n{table(best)}")
 
 

@@ -1,8 +1,8 @@
 """Memory for weights in other layouts: asked for before it is taken, and given back to the system where it can be.
 
-A network with its copies stays about as large as what loading it took: where a copy takes the place of pages of a mapped
-file, they are handed back and count for nothing. All others together take at most an eighth of what lies in files and
-half of what does not (those weights were converted, and their files take no memory any more), or 256 MiB.
+A network with its copies stays about as large as what loading it took: where a copy takes the place of pages of a
+mapped file, they are handed back and count for nothing. All others together take at most an eighth of what lies in
+files and half of what does not (weights that were converted, whose files have left memory), or 256 MiB.
 """
 
 from __future__ import annotations
