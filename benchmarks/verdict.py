@@ -55,7 +55,7 @@ def small(name: str, within: str = "") -> Callable[[Path], list[float]]:
     return find
 
 
-UNET = "unet-float32-64"
+UNET, ONE = "unet-float32-64", "one more step, tiny"
 GOALS = (
     Goal("U-Net step, SD 1.5, 512 pixels, float32: diffusers / ours", True, 1.5, peers(UNET, "diffusers")),
     Goal("the same, torch.compile / ours", True, 1.0, peers(UNET, "diffusers compiled")),
@@ -70,8 +70,16 @@ GOALS = (
         1.0,
         peers("picture-float32-32", "stable-diffusion.cpp"),
     ),
-    Goal("one more step at tiny size: ours / diffusers", False, 0.6, small("one more step, tiny, 32 pixels")),
-    Goal("the same, compile=True", False, 0.6, small("one more step, tiny, 32 pixels, compile=True", "overhead")),
+    *(
+        Goal(
+            f"one more step at tiny size{said}: ours / diffusers",
+            False,
+            0.6,
+            small(f"{ONE}, {size} pixels{how}", stage),
+        )
+        for how, said, stage in (("", "", ""), (", compile=True", ", compile=True", "overhead"))
+        for size, said in ((128, f", 128 pixels{said}"), (32, f", 32 pixels{said}"))
+    ),
     Goal("import: ours / torch alone", False, 1.25, small("the same, beside torch alone")),
     Goal("load to first step: ours / diffusers", False, 0.6, peers(UNET, "diffusers", "start", ours_first=True)),
     Goal("peak memory of a step: ours / diffusers", False, 1.0, peers(UNET, "diffusers", "peak", ours_first=True)),

@@ -86,7 +86,7 @@ def test_negative_windows(pipe: Pipeline) -> None:
 def test_samplers_come_nearer_with_steps_unless_they_add_noise(pipe: Pipeline) -> None:
     found = samplers(pipe, "a cat", names=("ddim", "euler a", "Heun"), steps=(3, 8), seed=1, fine=12)
     distance = {(row["sampler"], row["steps"]): row["distance"] for row in found.rows}
-    assert distance["DDIM", 8] < 0.9 * distance["DDIM", 3] and distance["Heun", 8] < distance["DDIM", 3]
+    assert distance["DDIM", 8] < 0.6 * distance["DDIM", 3] and distance["Heun", 8] < distance["DDIM", 3]
     assert distance["Euler a", 8] > 2 * distance["DDIM", 8]
     assert [row["calls"] for row in found.rows] == [3, 8, 3, 8, 5, 15]
     assert {row["grid"] for row in found.rows} == {"uniform"}

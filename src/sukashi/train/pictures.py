@@ -85,7 +85,7 @@ def interest(scene: Scene) -> float:
     learnt at once.
     """
     if scene.shapes or len(scene.figures) > 1:
-        return 2.5
+        return 5.0 if scene.shapes else 6.0
     if not scene.figures:
         return 0.4
     (figure,) = scene.figures

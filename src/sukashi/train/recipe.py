@@ -50,7 +50,7 @@ class Recipe:
     batch: int = 32
     rate: float = 5e-4
     emphasis: float = 3.0  # how many times a cell of a head counts in the loss
-    least: float = 0.15  # what a noise level counts at least
+    least: float = 0.5  # what a noise level counts at least
     average: float = 0.999  # how slowly the moving average follows
     seed: int = 0
     workers: int = 1
