@@ -1,4 +1,4 @@
-"""Pages of mapped files: which weights lie in one, and giving back the memory of those that wait.
+"""Pages of mapped files: which weights lie in one, and giving back the memory of those that are hardly read again.
 
 A weight that is read where it lies in its file takes memory only as long as the system keeps those pages.
 """
@@ -17,14 +17,14 @@ DONTNEED, PAGEOUT = 4, 21  # of Linux; MADV_PAGEOUT since 5.4
 
 
 def in_files(weights: Iterable[Tensor]) -> int:
-    """Bytes of those weights that lie in files mapped into memory, so that ``page_out`` gives their memory back."""
+    """Bytes of those weights that lie in files mapped into memory; 0 where the system does not say."""
     spans = []
     try:
-        with open("/proc/self/maps", encoding="utf-8") as file:
+        with open("/proc/self/maps", "rb") as file:  # names in it may be in any encoding
             for line in file:
                 span, _, _, _, inode = line.split(maxsplit=5)[:5]
-                if inode != "0":
-                    spans.append(tuple(int(end, 16) for end in span.split("-")))
+                if inode != b"0":
+                    spans.append(tuple(int(end, 16) for end in span.split(b"-")))
     except OSError:
         return 0
     starts = np.array([first for first, _ in spans], dtype=np.uint64)  # the system lists them in order
@@ -42,7 +42,7 @@ def page_out(weight: Tensor, *, written: bool = True) -> None:
     page was written to, nothing may be lost: MADV_PAGEOUT puts such pages away and reads them back when needed, or
     nothing is done unless ``written``.
     """
-    if sys.platform != "linux" or not weight.is_contiguous():
+    if sys.platform != "linux" or weight.device.type != "cpu" or not weight.is_contiguous():
         return
     start = -(-weight.data_ptr() // PAGESIZE) * PAGESIZE
     count = (weight.data_ptr() + weight.numel() * weight.element_size() - start) // PAGESIZE

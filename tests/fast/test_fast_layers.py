@@ -76,10 +76,10 @@ def test_attention_in_portions() -> None:
     assert error(chunked(q, k, v), expected) < 5e-6
 
 
-def test_attention_in_portions_in_bfloat16_is_as_good_as_the_fused_one() -> None:
-    q, k, v = (torch.randn(1, 64, 2, 16).bfloat16().transpose(1, 2) for _ in range(3))
+def test_attention_in_portions_in_bfloat16_is_a_few_roundings_off() -> None:
+    q, k, v = (torch.randn(1, 1024, 2, 16).bfloat16().transpose(1, 2) for _ in range(3))
     expected = F.scaled_dot_product_attention(q.double(), k.double(), v.double())
-    assert error(chunked(q, k, v), expected) < 2e-2
+    assert error(chunked(q, k, v), expected) < 6 * error(F.scaled_dot_product_attention(q, k, v), expected)
 
 
 @pytest.mark.parametrize("stride", [1, 2])

@@ -116,6 +116,9 @@ def test_the_limit_goes_by_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
         large, small = nn.Linear(2**15, 2**15, bias=False), nn.Linear(8, 8)
     assert budget_of(small).limit == LEAST
     assert budget_of(large).limit == 2**32 // 2  # it lies in no file
+    with monkeypatch.context() as patch:
+        patch.setattr(budget, "in_files", lambda weights: 2**31)  # half of it does
+        assert budget_of(large).limit == 2**31 // 8 + 2**31 // 2
     monkeypatch.setattr(budget, "free_memory", lambda: 1000)
     little = Budget(800)
     assert not little.take(600) and little.note

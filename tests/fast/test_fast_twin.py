@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import sukashi
-from sukashi.fast import convolution, ops, residual
+from sukashi.fast import attention, convolution, ops, residual
 from sukashi.fast.attention import Attention
 from sukashi.fast.budget import Budget
 from sukashi.fast.choice import Machine, Tools, choose
@@ -46,6 +46,8 @@ def everything_pays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(convolution, "WINOGRAD_AREA", 16)
     monkeypatch.setattr(convolution, "WINOGRAD_WIDTH", 8)
     monkeypatch.setattr(residual, "TOKENS", 30)
+    monkeypatch.setattr(attention, "LARGE", 16)
+    monkeypatch.setattr(attention, "PORTION", 20)
     yield
 
 
@@ -53,12 +55,22 @@ def close(a: Tensor, b: Tensor) -> None:
     assert ((a - b).abs().max() / b.abs().max()).item() < 3e-5
 
 
-@pytest.mark.parametrize("one", ["winograd", "packed", "enlarging", "words", "linear", "lean"])
+@pytest.mark.parametrize("one", ["winograd", "packed", "enlarging", "words", "linear", "lean", "chunked"])
 @pytest.mark.usefixtures("everything_pays")
 def test_each_technique_gives_the_same_numbers(net: UNet, inputs: Inputs, one: str) -> None:
     tools = Tools(packed=one == "enlarging", winograd=one == "lean")
     setattr(tools, one, True)
     close(twin(net, tools)(*inputs), net(*inputs))
+
+
+@pytest.mark.usefixtures("everything_pays")
+def test_what_bfloat16_gets_gives_the_same_numbers_and_is_used(
+    net: UNet, inputs: Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes, real = list[int](), attention.chunked
+    monkeypatch.setattr(attention, "chunked", lambda q, k, v: sizes.append(k.shape[2]) or real(q, k, v))
+    close(twin(net, Tools(chunked=True, lean=True))(*inputs), net(*inputs))
+    assert sizes and min(sizes) >= attention.LARGE
 
 
 def test_words_are_kept_to_the_bit(net: UNet, inputs: Inputs) -> None:
@@ -200,7 +212,8 @@ def test_the_choice() -> None:
     assert choose(cpu, torch.float32, zen3).winograd and not choose(cpu, torch.float32, zen3).linear
     assert choose(cpu, torch.float32, zen5).linear or ops.problem("oneDNN linear", torch.float32)
     assert not choose(cpu, torch.float32, intel).linear
-    assert not choose(cpu, torch.bfloat16, zen5).winograd
+    brain = choose(cpu, torch.bfloat16, zen5)
+    assert brain.chunked and brain.lean and not brain.winograd and not choose(cpu, torch.float32, zen5).chunked
     gpu = choose(torch.device("cuda"), torch.float16)
     assert gpu.words and gpu.backends and not gpu.eighths and not gpu.winograd
     assert gpu.fused == (not gpu.notes)

@@ -24,16 +24,16 @@ LARGE = 1024  # keys, from which on portions pay
 def chunked(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """softmax(q k^T / sqrt(d)) v, each (B, heads, tokens, d), a portion of queries of one head at a time.
 
-    In half precision scores and shares are rounded once each; torch's softmax of such numbers computes in float32.
+    In half precision scaled keys, scores and shares are rounded once each; torch's softmax of them is in float32.
     """
     (batch, heads, n, d), scale = q.shape, 1 / math.sqrt(q.shape[-1])
-    out = torch.empty(batch, n, heads, d, dtype=q.dtype)
+    out = q.new_empty(batch, n, heads, d)
     for i in range(batch):
         for j in range(heads):
             keys, values = (k[i, j] * scale).t(), v[i, j].contiguous()
             for first in range(0, n, PORTION):
                 scores = q[i, j, first : first + PORTION] @ keys
-                out[i, first : first + PORTION, j] = torch.softmax(scores, dim=-1, out=scores) @ values
+                out[i, first : first + PORTION, j] = scores.softmax(-1) @ values
     return out.transpose(1, 2)
 
 

@@ -1,8 +1,8 @@
 """Memory for weights in other layouts: asked for before it is taken, and given back to the system where it can be.
 
-A network with its copies stays about as large as what loading it took: where a copy takes the place of pages of a
-mapped file, they are handed back and count for nothing. All others together take at most an eighth of what lies in
-files and half of what does not (weights that were converted, whose files have left memory), or 256 MiB.
+Where a copy takes the place of pages of a mapped file, they are handed back and count for nothing. All others together
+take at most an eighth of the weights that lie in files and half of those that do not, or 256 MiB. Most of the latter
+were converted, and while both lay in memory, loading took more than that. Counted once, when a copy is made.
 """
 
 from __future__ import annotations
@@ -65,5 +65,4 @@ def put_aside(net: nn.Module) -> None:
     weights = list(net.parameters())
     if sum(weight.nbytes for weight in weights) >= ASIDE:
         for weight in weights:
-            if weight.device.type == "cpu":
-                page_out(weight, written=False)
+            page_out(weight, written=False)

@@ -38,7 +38,7 @@ class Tools:
     chunked: bool = False  # attention in portions
     linear: bool = False
     wide: bool = False  # layers in float32 between weights in half precision
-    lean: bool = False  # normalisation inside the convolution, feed-forward layers in portions, sums in place
+    lean: bool = False  # sums in place, feed-forward layers in portions, normalisation inside Winograd convolutions
     fused: bool = False  # channels last, normalisation and SiLU in one
     backends: Backends | None = None  # which kernel attention takes
     eighths: bool = False  # linear layers in float8: an approximation
@@ -51,14 +51,14 @@ class Tools:
     def names(self) -> list[str]:
         """The techniques that are on, in words."""
         words = {
-            "winograd": "Winograd convolutions",
+            "winograd": "Winograd convolutions with normalisation inside",
             "packed": "packed convolution weights",
             "enlarging": "upsampling inside the convolution",
             "words": "keys and values of the prompt once per run",
             "chunked": "attention in portions",
             "linear": "linear layers by oneDNN",
             "wide": "weights widened a layer at a time",
-            "lean": "normalisation inside the convolution, feed-forward layers in portions",
+            "lean": "sums in place, feed-forward layers in portions",
             "fused": "channels last, normalisation and SiLU in one",
             "backends": "the quickest kernel for attention",
             "eighths": "linear layers in float8 (approximate)",

@@ -84,8 +84,10 @@ def interest(scene: Scene) -> float:
     Two figures, shapes, scarves and places aside are rare in the world and learnt last; a place without anybody is
     learnt at once.
     """
-    if scene.shapes or len(scene.figures) > 1:
-        return 5.0 if scene.shapes else 6.0
+    if scene.shapes:
+        return 5.0
+    if len(scene.figures) > 1:
+        return 6.0
     if not scene.figures:
         return 0.4
     (figure,) = scene.figures
