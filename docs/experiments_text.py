@@ -20,7 +20,7 @@ found.picture().save("robot.png")
 ```
 
 This page is written by `python docs/experiments_page.py`: what the commands print, with their defaults, and not one
-picture is picked; the numbers and pictures are those of kirie-0.5. Kirie is small, so
+picture is picked; the numbers and pictures are those of kirie-0.6. Kirie is small, so
 some things that large models do well it does badly; the method is the same.
 """
 
