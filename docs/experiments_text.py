@@ -60,16 +60,16 @@ ABOUT: dict[str, tuple[str, str, str]] = {
         "The prompt is drawn again without each of its words, from the same noise; below is where the picture\n"
         "changed.",
         "The subject matters most, then the things. What is not said is drawn as it comes: without the glasses they\n"
-        "are gone and the paper is a sky, without the hat the hair is purple, without the pizza she eats something\n"
-        'else. Articles, "with", "and", even "eating" do next to nothing.',
+        "are gone, without the hat the hair is pink, without the pizza she holds nothing that could be named. Articles,\n"
+        '"with", "and", even "eating" do next to nothing.',
     ),
     "negative": (
         "When a negative prompt holds",
         "Above it holds from the start until a share of the steps, below from there to the end.",
         "The night stays, for the prompt asks for it; the dog turns white instead. A negative prompt pushes on\n"
         "everything that goes with its words, not only on the thing they name. Most of it happens in the first\n"
-        "quarter of the run: held there alone it changes 15 of the 17 that it changes when held throughout; from\n"
-        "there on, 4. For small things see the count over many pictures in [guidance.md](guidance.md).",
+        "quarter of the run: held there alone it changes 24.1 of the 24.5 that it changes when held throughout; from\n"
+        "there on, 9.9. For small things see the count over many pictures in [guidance.md](guidance.md).",
     ),
     "samplers": (
         "Samplers side by side",
@@ -85,8 +85,8 @@ ABOUT: dict[str, tuple[str, str, str]] = {
         "DDIM run backwards finds the noise that a picture could have come from. PSNR is against what the\n"
         "autoencoder alone gives back.",
         "With 10 steps the way back ends in another picture: the night is lost. With 20 and more the picture comes\n"
-        "back; with guidance on the way back a larger error stays. The noise that is found is\n"
-        "no unit noise: its deviation is below 1, and flat parts of the picture can be seen in it.",
+        "back, but for some of the dog's colour; with guidance on the way back all of that colour goes. The noise that is\n"
+        "found is no unit noise: its deviation is below 1, and flat parts of the picture can be seen in it.",
     ),
     "vae": (
         "The autoencoder alone",
@@ -100,8 +100,8 @@ ABOUT: dict[str, tuple[str, str, str]] = {
         "and the prediction is moved down the gradient. By default the gradient goes through the decoder alone,\n"
         "as in fast.ai's course; `--through unet` takes the exact one, for three times the time and far larger\n"
         "weights.",
-        "At 100 red turns to pink and purple and the forest stays; at 300 a blue sea has taken its place; at 1000 the\n"
-        "loss has won, and nothing of the prompt is left.",
+        "At 100 red turns to pink and purple and the forest stays; at 300 a blue sea has taken its place, and one of the\n"
+        "boys; at 1000 the loss has won, and nothing of the prompt is left.",
     ),
     "captions": (
         "From a picture to a prompt",
