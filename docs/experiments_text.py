@@ -60,7 +60,7 @@ ABOUT: dict[str, tuple[str, str, str]] = {
         "The prompt is drawn again without each of its words, from the same noise; below is where the picture\n"
         "changed.",
         "The subject matters most, then the things. What is not said is drawn as it comes: without the glasses they\n"
-        "are gone, without the hat the hair is pink, without the pizza she holds nothing that could be named. Articles,\n"
+        "are gone, without the hat the hair is pink, without the pizza she holds nothing that has a name. Articles,\n"
         '"with", "and", even "eating" do next to nothing.',
     ),
     "negative": (
@@ -85,8 +85,8 @@ ABOUT: dict[str, tuple[str, str, str]] = {
         "DDIM run backwards finds the noise that a picture could have come from. PSNR is against what the\n"
         "autoencoder alone gives back.",
         "With 10 steps the way back ends in another picture: the night is lost. With 20 and more the picture comes\n"
-        "back, but for some of the dog's colour; with guidance on the way back all of that colour goes. The noise that is\n"
-        "found is no unit noise: its deviation is below 1, and flat parts of the picture can be seen in it.",
+        "back, but for some of the dog's colour; with guidance on the way back all of that colour goes. The noise\n"
+        "that is found is no unit noise: its deviation is below 1, and flat parts of the picture can be seen in it.",
     ),
     "vae": (
         "The autoencoder alone",
@@ -100,8 +100,8 @@ ABOUT: dict[str, tuple[str, str, str]] = {
         "and the prediction is moved down the gradient. By default the gradient goes through the decoder alone,\n"
         "as in fast.ai's course; `--through unet` takes the exact one, for three times the time and far larger\n"
         "weights.",
-        "At 100 red turns to pink and purple and the forest stays; at 300 a blue sea has taken its place, and one of the\n"
-        "boys; at 1000 the loss has won, and nothing of the prompt is left.",
+        "At 100 red turns to pink and purple and the forest stays; at 300 a blue sea has taken its place, and one of\n"
+        "the boys; at 1000 the loss has won, and nothing of the prompt is left.",
     ),
     "captions": (
         "From a picture to a prompt",
